@@ -1,0 +1,2 @@
+//! The load generator, its scenarios and reports.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Metadata stores, their paths and records, and the controller.
+#![forbid(unsafe_code)]

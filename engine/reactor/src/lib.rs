@@ -1,0 +1,1 @@
+//! The reactor of a pinned core: executor, timers, mailboxes, buffers, and the I/O driver seam.

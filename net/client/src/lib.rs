@@ -1,0 +1,2 @@
+//! Producer, consumer and admin: a runtime-free core and a tokio transport.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The wire protocol: frames, FlatBuffers messages, error codes.
+#![deny(unsafe_code)]

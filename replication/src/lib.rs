@@ -1,0 +1,2 @@
+//! The pure leader machine and the partition actor that joins it to a log.
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! ringlog: the one binary.
+#![forbid(unsafe_code)]
+fn main() {}
