@@ -1,0 +1,62 @@
+//! The driver seam: everything that leaves a reactor goes through this trait. Two drivers implement it, the ring
+//! of Linux ([`crate::uring`]) and the simulation ([`crate::sim`]); code above cannot tell which it runs on.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::op::{Completion, Handle, Op, OpId};
+use crate::time::Instant;
+
+/// How a turn of the driver waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Do not wait.
+    Poll,
+    /// Wait until something completes, a wake arrives, or this time; for ever without one.
+    Until(Option<Instant>),
+}
+
+/// How to listen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Other listeners of this process share the address (`SO_REUSEPORT`).
+    pub reuse_port: bool,
+}
+
+/// What a reactor needs of the world outside.
+pub trait Driver {
+    /// Takes an operation. It never completes before the next [`Driver::turn`]. `id` is not in flight already.
+    fn submit(&mut self, id: OpId, op: Op);
+
+    /// Asks that a receive, accept or connect ends early; it still completes. Others may ignore it.
+    fn cancel(&mut self, id: OpId);
+
+    /// Passes submissions on, waits as told, and appends what has ended to `completions`.
+    ///
+    /// # Errors
+    ///
+    /// When the driver itself fails (not one of its operations): the reactor cannot go on.
+    fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()>;
+
+    /// Opens a listener.
+    ///
+    /// # Errors
+    ///
+    /// What `bind` and `listen` say, such as `AddrInUse`.
+    fn listen(&mut self, address: SocketAddr, options: ListenOptions) -> io::Result<(Handle, SocketAddr)>;
+
+    /// Monotonic time.
+    fn now(&self) -> Instant;
+
+    /// Wall-clock time in milliseconds since the Unix epoch.
+    fn unix_time_ms(&self) -> i64;
+
+    /// A random number; in the simulation a function of the seed.
+    fn random_u64(&mut self) -> u64;
+}
+
+/// Ends the wait of a parked reactor, from any thread.
+pub trait Notify: Send + Sync {
+    /// Makes the current or the next [`Driver::turn`] return.
+    fn notify(&self);
+}

@@ -1,0 +1,24 @@
+//! The bounds of the reactor, in one place, with the relations between them asserted at compile time.
+
+/// Alignment and granularity of every buffer and of every direct I/O, in bytes.
+pub const BLOCK_BYTES: usize = 4096;
+
+/// Entries of the submission queue of a ring.
+pub const RING_ENTRIES: u32 = 1024;
+
+/// Entries of the completion queue of a ring.
+pub const RING_COMPLETIONS: u32 = 8192;
+
+/// Tasks polled between two turns of the driver, so that completions are never starved by ready tasks.
+pub const TASKS_PER_TURN: usize = 256;
+
+/// Largest single buffer: a frame payload of 32 MiB and a block for alignment.
+pub const BUFFER_BYTES_MAX: usize = (32 << 20) + (64 << 10);
+
+/// Buffers handed to one vectored send.
+pub const SEND_SLICES_MAX: usize = 64;
+
+const _: () = assert!(BLOCK_BYTES.is_power_of_two());
+const _: () = assert!(BUFFER_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(RING_COMPLETIONS >= RING_ENTRIES);
+const _: () = assert!(SEND_SLICES_MAX <= 1024, "IOV_MAX of Linux");

@@ -1,0 +1,1 @@
+//! The simulated driver: virtual time, network and disk.
