@@ -22,3 +22,12 @@ const _: () = assert!(BLOCK_BYTES.is_power_of_two());
 const _: () = assert!(BUFFER_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(RING_COMPLETIONS >= RING_ENTRIES);
 const _: () = assert!(SEND_SLICES_MAX <= 1024, "IOV_MAX of Linux");
+
+/// Connections that wait to be accepted on a listener.
+pub const LISTEN_BACKLOG: i32 = 1024;
+
+/// Headers of vectored sends that a ring keeps for reuse.
+pub const SEND_HEADERS_FREE_MAX: usize = 256;
+
+/// How long a ring that is dropped waits for the kernel to give back what it holds, in milliseconds.
+pub const RING_DRAIN_MS: u64 = 5_000;
