@@ -12,7 +12,7 @@ mod flight;
 mod helper;
 mod net;
 mod path;
-pub mod probe;
+mod probe;
 mod thread;
 mod wake;
 
@@ -32,6 +32,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 pub use self::net::probe_address;
+pub use self::probe::{Finding, Verdict, probe};
 pub use self::thread::set_thread_nice;
 
 use self::flight::{Flight, Route, SendHeaders, Step, discard, into_handle};
@@ -116,7 +117,7 @@ impl UringDriver {
     ///
     /// # Errors
     ///
-    /// When the kernel refuses the ring; [`probe::probe`] says why in words.
+    /// When the kernel refuses the ring; [`probe`] says why in words.
     pub fn new(config: UringConfig) -> io::Result<(Self, Arc<dyn Notify>)> {
         let ring = build_ring()?;
         if config.io_workers_max > 0 {

@@ -156,7 +156,10 @@ impl SendHeader {
 
 /// Send headers that lie free.
 #[derive(Default)]
-#[expect(clippy::vec_box, reason = "the kernel holds the address of a header, so it must not move")]
+#[expect(
+    clippy::vec_box,
+    reason = "the kernel holds the address of a header, so it must not move"
+)]
 pub(super) struct SendHeaders(Vec<Box<SendHeader>>);
 
 impl SendHeaders {

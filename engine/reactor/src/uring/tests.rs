@@ -104,7 +104,9 @@ impl Rig {
 
 /// Bytes that differ from block to block.
 fn pattern(len: usize, seed: u8) -> Vec<u8> {
-    (0..len).map(|i| i.wrapping_mul(31).wrapping_add(i >> 8).to_le_bytes()[0] ^ seed).collect()
+    (0..len)
+        .map(|i| i.wrapping_mul(31).wrapping_add(i >> 8).to_le_bytes()[0] ^ seed)
+        .collect()
 }
 
 #[test]
