@@ -19,6 +19,7 @@ mod wake;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -469,9 +470,8 @@ impl Drop for UringDriver {
                 operations = self.in_flight,
                 "the kernel kept operations of a ring that was closed"
             );
-            let slots: &'static mut [Option<Slot>] = std::mem::take(&mut self.slots).leak();
-            let wake_count = Box::leak(std::mem::take(&mut self.wake_count));
-            tracing::debug!(slots = slots.len(), wake_count, "leaked");
+            let kept = (std::mem::take(&mut self.slots), std::mem::take(&mut self.wake_count));
+            let _leaked = ManuallyDrop::new(kept);
         }
     }
 }

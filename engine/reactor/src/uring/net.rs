@@ -61,7 +61,7 @@ pub(super) fn forget_listener(local: SocketAddr) {
     }
 }
 
-/// Fails when somebody listens on an address, as the first [`listen`] on it would.
+/// Fails when somebody listens on an address, as the first listener on it would.
 ///
 /// # Errors
 ///
