@@ -28,7 +28,7 @@ pub trait Driver {
     /// Takes an operation. It never completes before the next [`Driver::turn`]. `id` is not in flight already.
     fn submit(&mut self, id: OpId, op: Op);
 
-    /// Asks that a receive, accept or connect ends early; it still completes. Others may ignore it.
+    /// Asks that a receive, send, accept or connect ends early; it still completes. Others may ignore it.
     fn cancel(&mut self, id: OpId);
 
     /// Passes submissions on, waits as told, and appends what has ended to `completions`.

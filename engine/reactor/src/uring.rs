@@ -370,12 +370,7 @@ impl Driver for UringDriver {
         let Some(Some(slot)) = self.slots.get_mut(id) else {
             return;
         };
-        if slot.cancelled
-            || !matches!(
-                slot.flight,
-                Flight::Accept { .. } | Flight::Connect { .. } | Flight::Recv { .. }
-            )
-        {
+        if slot.cancelled || !slot.flight.may_wait_for_ever() {
             return;
         }
         slot.cancelled = true;

@@ -471,6 +471,18 @@ impl Flight {
         })
     }
 
+    /// Whether it ends only when somebody at the other end of a connection does something.
+    pub(super) fn may_wait_for_ever(&self) -> bool {
+        matches!(
+            self,
+            Self::Accept { .. }
+                | Self::Connect { .. }
+                | Self::Recv { .. }
+                | Self::Send { .. }
+                | Self::SendMany { .. }
+        )
+    }
+
     /// A socket operation that a signal ended before it moved anything is simply tried again. Operations on
     /// files are not: whether they happened is not known.
     fn is_interrupted(&self, result: i32) -> bool {

@@ -176,6 +176,24 @@ fn cancelling_before_submission_works_too() {
 }
 
 #[test]
+fn cancelling_a_send_to_a_peer_that_never_reads_ends_it() {
+    let mut rig = Rig::new();
+    let Pair { client, .. } = connected(&mut rig);
+    let data = Bytes::from(vec![1; 16 << 20]);
+    let stuck = loop {
+        let id = rig.submit(Op::Send { socket: client, data: vec![data.clone(), data.clone()] });
+        rig.turn_for(Duration::from_millis(50));
+        match rig.take(id) {
+            Some(output) => assert!(Rig::count(output).unwrap() > 0),
+            None => break id,
+        }
+    };
+    rig.driver.cancel(stuck);
+    let output = rig.wait_for(stuck);
+    assert_eq!(Rig::count(output).unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+}
+
+#[test]
 fn cancelling_an_accept_ends_it() {
     let mut rig = Rig::new();
     let (listener, _) = rig
