@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use futures_channel::oneshot;
+use futures_util::future::LocalBoxFuture;
+use ringlog_log::BulkFiles;
 
 use crate::serve::{Message, Request};
 
@@ -17,28 +19,20 @@ impl GlommioFiles {
     pub(crate) fn new(messages: flume::Sender<Message>) -> Self {
         Self { messages }
     }
+}
 
-    /// Creates `path` with `len_bytes` of zeros that are on the device; the entry in its directory is not synced.
-    ///
+impl BulkFiles for GlommioFiles {
     /// The request is queued at once. Dropping the future gives the file up: it is removed, unless it was
-    /// finished already.
-    ///
-    /// # Errors
-    ///
-    /// `WouldBlock` when too many requests wait, `BrokenPipe` when the executor has ended, `AlreadyExists` when
-    /// there is such a file (it is not touched), else what the system said.
-    pub fn prepare(
-        &self,
-        path: PathBuf,
-        len_bytes: u64,
-    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+    /// finished already. `BrokenPipe` when the executor has ended.
+    fn prepare(&self, path: PathBuf, len_bytes: u64) -> LocalBoxFuture<'static, io::Result<()>> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.messages.try_send(Message::Prepare(Request {
+        let request = Request {
             path,
             len_bytes,
             answer,
-        }));
-        async move {
+        };
+        let sent = self.messages.try_send(Message::Prepare(request));
+        Box::pin(async move {
             sent.map_err(|error| match error {
                 flume::TrySendError::Full(_) => io::Error::from(io::ErrorKind::WouldBlock),
                 flume::TrySendError::Disconnected(_) => ended(),
@@ -46,7 +40,7 @@ impl GlommioFiles {
             answered
                 .await
                 .unwrap_or_else(|oneshot::Canceled| Err(ended()))
-        }
+        })
     }
 }
 

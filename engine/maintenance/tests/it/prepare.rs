@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use ringlog_log::BulkFiles;
 use ringlog_maintenance::{Maintenance, MaintenanceConfig, StartError};
 use tempfile::TempDir;
 

@@ -1,0 +1,34 @@
+//! The port behind which files are prepared off the data path.
+//!
+//! A durable write into a block that was written before costs half of one into a block that is merely allocated
+//! or lies beyond the end of the file. So the file that a log rolls into next is filled ahead of time: by the
+//! maintenance executor in a broker, by the simulation in the simulation, and by nobody where that is not to be
+//! had. A log never waits for it.
+
+use std::io;
+use std::path::PathBuf;
+
+use futures_util::future::{LocalBoxFuture, ready};
+
+/// Makes files of zeros.
+pub trait BulkFiles {
+    /// Creates `path` with `len_bytes` of zeros, written out and synced; syncing its directory is left to the
+    /// caller. The work begins at once; dropping the future gives it up.
+    ///
+    /// # Errors
+    ///
+    /// In the future: `AlreadyExists` when there is such a file, which is not touched; `WouldBlock` when too
+    /// many requests wait; `Unsupported` when nobody prepares files here; else what the system said, and no file
+    /// is left behind.
+    fn prepare(&self, path: PathBuf, len_bytes: u64) -> LocalBoxFuture<'static, io::Result<()>>;
+}
+
+/// Prepares nothing, for a broker whose maintenance executor could not start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoBulkFiles;
+
+impl BulkFiles for NoBulkFiles {
+    fn prepare(&self, _path: PathBuf, _len_bytes: u64) -> LocalBoxFuture<'static, io::Result<()>> {
+        Box::pin(ready(Err(io::ErrorKind::Unsupported.into())))
+    }
+}
