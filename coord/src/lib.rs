@@ -1,5 +1,14 @@
 //! Metadata stores, their paths and records, and the controller.
+//!
+//! Duty: what a broker must remember about the cluster, and who decides it. [`store`] is where it is kept,
+//! [`paths`] and [`records`] are its form, [`config`] the settings of a topic, [`controller`] the only writer
+//! of topics and partition states, [`directory`] the identity of a data directory.
+//!
+//! Thread: the control thread. No data path runs here, and nothing here needs a particular executor.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod limits;
 pub mod store;
+pub mod topic_name;
+pub mod units;

@@ -192,10 +192,6 @@ impl MetadataFile {
     }
 
     /// Makes what was staged durable.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error of redb; a failed commit ends the store"
-    )]
     pub(super) fn commit(&self, staged: &Staged) -> Result<(), redb::Error> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
