@@ -1,9 +1,14 @@
 //! Ids, offsets and the record batch: the vocabulary that every layer shares.
+//!
+//! Nothing here does I/O, keeps state or knows of a log: values, views over bytes, and builders.
 #![forbid(unsafe_code)]
 
-mod ids;
+pub mod batch;
+pub mod ids;
+pub mod limits;
+pub mod offset;
+pub mod topic;
 
-pub use ids::{
-    BrokerId, LeaderEpoch, Offset, PartitionIndex, ShardId, TimestampMs, TopicId, TopicIdError,
-    TopicPartition,
-};
+pub use ids::{BrokerId, LeaderEpoch, PartitionIndex, ShardId, TimestampMs};
+pub use offset::Offset;
+pub use topic::{TopicId, TopicIdError, TopicPartition};
