@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::PartitionIndex;
 
 /// The id of a topic, written as 32 hexadecimal digits. A name that is deleted and made again gets a new one.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TopicId(u128);
 
 impl TopicId {
@@ -51,6 +54,20 @@ impl FromStr for TopicId {
             return Err(error());
         }
         u128::from_str_radix(text, 16).map(Self).map_err(|_| error())
+    }
+}
+
+impl TryFrom<String> for TopicId {
+    type Error = TopicIdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<TopicId> for String {
+    fn from(id: TopicId) -> Self {
+        id.to_string()
     }
 }
 
