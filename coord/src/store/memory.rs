@@ -129,3 +129,6 @@ impl MetadataStore for MemoryStore {
         self.end_session();
     }
 }
+
+#[cfg(test)]
+mod tests;
