@@ -8,7 +8,12 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod controller;
+pub mod directory;
+pub mod ids;
 pub mod limits;
+pub mod paths;
+pub mod records;
 pub mod store;
 pub mod topic_name;
 pub mod units;

@@ -1,0 +1,150 @@
+//! Writing under the controller's fence.
+//!
+//! Every multi of a controller checks the version of `/controller_epoch`, so that one that was deposed
+//! writes nothing. A multi whose outcome is unknown is tried again as it is: either it is done now, and the
+//! first, should it come late, finds its versions gone; or it conflicts, and the nodes show whether that is
+//! because the first one was done.
+
+use std::collections::BTreeMap;
+
+use super::error::ControllerError;
+use crate::ids::ControllerEpoch;
+use crate::limits;
+use crate::paths;
+use crate::store::{Conflict, MetaOp, MetadataStore, MultiError, NodePath, StoreError, Version};
+
+/// What makes the writes of one controller fail once there is another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fence {
+    pub(super) epoch: ControllerEpoch,
+    /// The version of `/controller_epoch` since this controller set it.
+    pub(super) version: Version,
+}
+
+impl Fence {
+    fn check(self) -> MetaOp {
+        MetaOp::Check {
+            path: paths::controller_epoch(),
+            version: Some(self.version),
+        }
+    }
+
+    /// Writes operations in their order, in as few multis as fit: each multi is atomic, all together are not.
+    pub(super) async fn write_in_batches<S: MetadataStore>(
+        self,
+        store: &S,
+        what: &'static str,
+        ops: Vec<MetaOp>,
+    ) -> Result<(), ControllerError> {
+        for batch in batches(ops, &self.check()) {
+            self.write_checked(store, what, batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes operations in one multi.
+    pub(super) async fn write<S: MetadataStore>(
+        self,
+        store: &S,
+        what: &'static str,
+        mut ops: Vec<MetaOp>,
+    ) -> Result<(), ControllerError> {
+        ops.insert(0, self.check());
+        self.write_checked(store, what, ops).await
+    }
+
+    async fn write_checked<S: MetadataStore>(
+        self,
+        store: &S,
+        what: &'static str,
+        ops: Vec<MetaOp>,
+    ) -> Result<(), ControllerError> {
+        let mut unknown = None;
+        for _attempt in 0..=limits::UNKNOWN_RETRIES_MAX {
+            match store.multi(ops.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(MultiError::Unknown { reason }) => unknown = Some(reason),
+                Err(MultiError::Conflict { .. })
+                    if unknown.is_some() && is_done(store, &ops).await? =>
+                {
+                    return Ok(());
+                }
+                Err(MultiError::Conflict {
+                    path,
+                    conflict: Conflict::BadVersion | Conflict::NoNode,
+                    ..
+                }) if path == paths::controller_epoch() => {
+                    return Err(ControllerError::Deposed { epoch: self.epoch });
+                }
+                // What was not done now may have been done before.
+                Err(MultiError::NotDone(error)) if unknown.is_some() => {
+                    unknown = Some(error.to_string())
+                }
+                Err(error) => return Err(ControllerError::from_multi(what, error)),
+            }
+        }
+        Err(ControllerError::UnknownOutcome {
+            what,
+            reason: unknown.unwrap_or_default(),
+        })
+    }
+}
+
+/// Whether the nodes are as the operations leave them.
+async fn is_done<S: MetadataStore>(store: &S, ops: &[MetaOp]) -> Result<bool, StoreError> {
+    enum Left<'a> {
+        Data(&'a [u8]),
+        Nothing,
+    }
+    let mut left: BTreeMap<&NodePath, Left<'_>> = BTreeMap::new();
+    for op in ops {
+        match op {
+            MetaOp::Create { path, data }
+            | MetaOp::CreateEphemeral { path, data }
+            | MetaOp::Set { path, data, .. } => {
+                left.insert(path, Left::Data(data));
+            }
+            MetaOp::Delete { path, .. } => {
+                left.insert(path, Left::Nothing);
+            }
+            MetaOp::Check { .. } => {}
+        }
+    }
+    for (path, left) in left {
+        let found = store.read(path).await?;
+        let as_left = match (&found, left) {
+            (Some(node), Left::Data(data)) => node.data == data,
+            (None, Left::Nothing) => true,
+            (Some(_), Left::Nothing) | (None, Left::Data(_)) => false,
+        };
+        if !as_left {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Packs operations into multis within the bounds, the check first in each.
+fn batches(ops: Vec<MetaOp>, check: &MetaOp) -> Vec<Vec<MetaOp>> {
+    let mut batches = Vec::new();
+    let mut batch = vec![check.clone()];
+    let mut bytes = check.size_bytes();
+    for op in ops {
+        let op_bytes = op.size_bytes();
+        let full =
+            batch.len() == limits::MULTI_OPS_MAX || bytes + op_bytes > limits::MULTI_BYTES_MAX;
+        if full && batch.len() > 1 {
+            batches.push(std::mem::replace(&mut batch, vec![check.clone()]));
+            bytes = check.size_bytes();
+        }
+        bytes += op_bytes;
+        batch.push(op);
+    }
+    if batch.len() > 1 {
+        batches.push(batch);
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! What the controller answers when it cannot do what was asked: one error for each operation, and
+//! [`ControllerError`] for what can befall all of them.
+
+use ringlog_record::{BrokerId, TopicId};
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::ids::{ControllerEpoch, DirectoryId};
+use crate::records::RecordError;
+use crate::store::{MultiError, NodePath, StoreError};
+use crate::topic_name::TopicName;
+
+/// What can befall every operation of the controller.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ControllerError {
+    /// Another controller has taken office: this one must stop.
+    #[error("this broker is no longer the controller: another one took over from epoch {epoch}")]
+    Deposed {
+        /// The epoch of this controller.
+        epoch: ControllerEpoch,
+    },
+    /// Nobody can say whether the write was done. [`super::Controller::refresh`] finds out.
+    #[error("nobody can say whether {what} was done: {reason}")]
+    UnknownOutcome {
+        /// What was tried.
+        what: &'static str,
+        /// What came in between.
+        reason: String,
+    },
+    /// The store was not asked or did not answer; nothing was written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A node holds what cannot be understood.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Nodes do not fit each other, or what this controller knows: somebody else has written them.
+    #[error("the metadata store is not as the controller left it: {path}: {reason}")]
+    Inconsistent {
+        /// The node.
+        path: NodePath,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl ControllerError {
+    pub(super) fn inconsistent(path: &NodePath, reason: impl Into<String>) -> Self {
+        Self::Inconsistent {
+            path: path.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    /// From a multi that was tried once, by an epoch's holder or somebody about to be one.
+    pub(super) fn from_multi(what: &'static str, error: MultiError) -> Self {
+        match error {
+            MultiError::Conflict { path, conflict, .. } => {
+                Self::inconsistent(&path, conflict.to_string())
+            }
+            MultiError::Unknown { reason } => Self::UnknownOutcome { what, reason },
+            MultiError::NotDone(error) => Self::Store(error),
+            error @ (MultiError::TooManyOps { .. } | MultiError::TooLarge { .. }) => {
+                Self::inconsistent(&NodePath::root(), error.to_string())
+            }
+        }
+    }
+}
+
+/// Why a broker cannot start.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StartError {
+    /// A live broker has this id.
+    #[error(
+        "broker {broker} is already running, at {addresses}: stop it, or give this broker another id"
+    )]
+    DuplicateBroker {
+        /// The id.
+        broker: BrokerId,
+        /// Where the other one is.
+        addresses: String,
+    },
+    /// Another broker is the controller.
+    #[error(
+        "broker {broker} is the controller; several brokers need a shared metadata store, which is not available yet"
+    )]
+    OtherController {
+        /// Which broker.
+        broker: BrokerId,
+    },
+    /// The partitions of this broker are in another data directory.
+    #[error(
+        "the {partitions} partition(s) of broker {broker} are in data directory {expected}, and this one is {found}: \
+         start it with its own directory, or accept that what was only there is lost"
+    )]
+    DirectoryReplaced {
+        /// The broker.
+        broker: BrokerId,
+        /// How many partitions it has.
+        partitions: usize,
+        /// Where they are.
+        expected: DirectoryId,
+        /// What the broker was started with.
+        found: DirectoryId,
+    },
+    /// Whatever can befall all operations.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+}
+
+/// Why a topic is not created.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CreateTopicError {
+    /// There is one of that name.
+    #[error("the topic {name} exists already")]
+    AlreadyExists {
+        /// The name.
+        name: TopicName,
+        /// Its id.
+        topic_id: TopicId,
+    },
+    /// One of that name is about to go.
+    #[error("a topic {name} is being deleted; try again once that is done")]
+    BeingDeleted {
+        /// The name.
+        name: TopicName,
+    },
+    /// A topic has at least one partition.
+    #[error("a topic needs at least one partition")]
+    NoPartitions,
+    /// More partitions than a broker takes.
+    #[error(
+        "{asked} partition(s) more than the {existing} that exist would be too many, a broker takes {partitions_max}"
+    )]
+    TooManyPartitions {
+        /// How many were asked for.
+        asked: u32,
+        /// How many there are.
+        existing: u32,
+        /// The bound.
+        partitions_max: u32,
+    },
+    /// More replicas than brokers.
+    #[error(
+        "{asked} replica(s) of each partition were asked for; with {brokers} broker(s) it must be 1 to {brokers}"
+    )]
+    ReplicationFactor {
+        /// How many were asked for.
+        asked: u16,
+        /// How many brokers there are.
+        brokers: u16,
+    },
+    /// A setting is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Whatever can befall all operations.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+}
+
+/// Why a topic is not deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DeleteTopicError {
+    /// There is none.
+    #[error("there is no topic {name}")]
+    NotFound {
+        /// The name.
+        name: TopicName,
+    },
+    /// Whatever can befall all operations.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+}
+
+/// Why the settings of a topic are not changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AlterTopicError {
+    /// There is none.
+    #[error("there is no topic {name}")]
+    NotFound {
+        /// The name.
+        name: TopicName,
+    },
+    /// A setting is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Whatever can befall all operations.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+}
