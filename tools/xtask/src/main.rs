@@ -1,3 +1,74 @@
-//! The project's scripts: cargo xtask test, ci, codegen, layers, tidy.
+//! The project's scripts, in the language of the project: `cargo xtask test|ci|codegen|layers|tidy`.
+//!
+//! **Duty.** What a person or a submission runs before code lands. Each command stands alone; `ci` runs them all.
+//!
+//! **Must not know.** Anything about the log: it looks at files, manifests and exit codes only.
 #![forbid(unsafe_code)]
-fn main() {}
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program speaks through them"
+)]
+
+mod ci;
+mod codegen;
+mod layers;
+mod source;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test               all tests of the workspace, in the profile `checked`
+  ci                 everything that a submission must pass, with the time of each step
+  codegen [--check]  writes the code that flatc makes of net/wire/schema; or compares it
+  layers [--write]   checks who depends on whom, and the table in README; or writes that table
+  tidy               checks what compilers do not: names, headers, forbidden calls, links
+";
+
+/// What went wrong, for a person: every line is one finding.
+type Findings = Vec<String>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let workspace = match Workspace::load() {
+        Ok(workspace) => workspace,
+        Err(findings) => return report(Err(findings)),
+    };
+    let outcome = match arguments.as_slice() {
+        ["test"] => ci::test(&workspace),
+        ["ci"] => ci::run(&workspace),
+        ["codegen"] => codegen::run(&workspace, codegen::Mode::Write),
+        ["codegen", "--check"] => codegen::run(&workspace, codegen::Mode::Check),
+        ["layers"] => layers::run(&workspace, layers::Mode::Check),
+        ["layers", "--write"] => layers::run(&workspace, layers::Mode::Write),
+        ["tidy"] => tidy::run(&workspace),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    report(outcome)
+}
+
+fn report(outcome: Result<(), Findings>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(findings) => {
+            for finding in findings {
+                eprintln!("{finding}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
