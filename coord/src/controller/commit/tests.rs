@@ -1,1 +1,131 @@
+use futures_executor::block_on;
 
+use super::*;
+use crate::store::MemoryStore;
+use crate::store::conformance::{create, path, set};
+use crate::store::faulty::{Fault, FaultyStore};
+
+const FENCE: Fence = Fence {
+    epoch: ControllerEpoch::new(1),
+    version: Version::FIRST,
+};
+
+async fn store() -> MemoryStore {
+    let store = MemoryStore::new();
+    store
+        .multi(vec![create("/controller_epoch", "1"), create("/a", "old")])
+        .await
+        .unwrap();
+    store
+}
+
+async fn data(store: &MemoryStore) -> Vec<u8> {
+    store.read(&path("/a")).await.unwrap().unwrap().data
+}
+
+#[test]
+fn batches_keep_the_order_and_the_bounds_and_begin_with_the_check() {
+    let check = FENCE.check();
+    let ops: Vec<MetaOp> = (0..450).map(|n| create(&format!("/{n}"), "")).collect();
+    let packed = batches(ops.clone(), &check);
+    assert_eq!(
+        packed.iter().map(Vec::len).collect::<Vec<_>>(),
+        [200, 200, 53]
+    );
+    for batch in &packed {
+        assert_eq!(batch[0], check);
+        assert_eq!(limits::check_multi(batch), Ok(()));
+    }
+    let unpacked: Vec<MetaOp> = packed
+        .into_iter()
+        .flat_map(|batch| batch.into_iter().skip(1))
+        .collect();
+    assert_eq!(unpacked, ops);
+
+    let large: Vec<MetaOp> = (0..5)
+        .map(|n| create(&format!("/{n}"), &"x".repeat(200 * 1024)))
+        .collect();
+    let packed = batches(large, &check);
+    assert_eq!(packed.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 2]);
+    assert!(
+        packed
+            .iter()
+            .all(|batch| limits::check_multi(batch).is_ok())
+    );
+    assert!(batches(vec![], &check).is_empty());
+}
+
+#[test]
+fn an_unknown_write_is_settled_by_trying_again() {
+    block_on(async {
+        for fault in [Fault::UnknownDone, Fault::UnknownNotDone] {
+            let memory = store().await;
+            let faulty = FaultyStore::new(memory.clone(), 0..1, fault);
+            let ops = vec![set("/a", "new", Some(0)), create("/b", "x")];
+            assert_eq!(FENCE.write(&faulty, "it", ops).await, Ok(()), "{fault:?}");
+            assert_eq!(data(&memory).await, b"new");
+            assert_eq!(
+                memory
+                    .read(&path("/a"))
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .stat
+                    .version,
+                Version::new(1)
+            );
+        }
+    });
+}
+
+#[test]
+fn a_write_that_stays_unknown_is_reported_as_such() {
+    block_on(async {
+        let faulty = FaultyStore::new(store().await, 0..99, Fault::UnknownNotDone);
+        let outcome = FENCE
+            .write(&faulty, "it", vec![set("/a", "new", Some(0))])
+            .await;
+        assert!(matches!(
+            outcome,
+            Err(ControllerError::UnknownOutcome { what: "it", .. })
+        ));
+    });
+}
+
+#[test]
+fn somebody_elses_write_is_not_taken_for_ones_own() {
+    block_on(async {
+        let memory = store().await;
+        memory
+            .multi(vec![set("/a", "theirs", Some(0))])
+            .await
+            .unwrap();
+        let faulty = FaultyStore::new(memory.clone(), 0..1, Fault::UnknownNotDone);
+        let outcome = FENCE
+            .write(&faulty, "it", vec![set("/a", "mine", Some(0))])
+            .await;
+        assert!(matches!(outcome, Err(ControllerError::Inconsistent { .. })));
+        assert_eq!(data(&memory).await, b"theirs");
+    });
+}
+
+#[test]
+fn a_deposed_controller_writes_nothing() {
+    block_on(async {
+        let memory = store().await;
+        memory
+            .multi(vec![set("/controller_epoch", "2", Some(0))])
+            .await
+            .unwrap();
+        let outcome = FENCE
+            .write(&memory, "it", vec![set("/a", "new", Some(0))])
+            .await;
+        assert_eq!(
+            outcome,
+            Err(ControllerError::Deposed {
+                epoch: ControllerEpoch::new(1)
+            })
+        );
+        assert_eq!(data(&memory).await, b"old");
+    });
+}
