@@ -1,6 +1,6 @@
 //! The settings of a topic.
 //!
-//! Duty: one table ([`setting`]) of every key with its kind, range and default; texts (`retention_ms=7d`) are
+//! Duty: one table (`setting.rs`) of every key with its kind, range and default; texts (`retention_ms=7d`) are
 //! checked against it once and become typed. What is stored are the overrides only, in milliseconds and
 //! bytes; defaults are applied when they are read, so that a better default reaches old topics too.
 

@@ -14,6 +14,12 @@ pub const OP_OVERHEAD_BYTES: usize = 64;
 /// Requests that may wait for the embedded store's thread.
 pub const STORE_REQUESTS_MAX: usize = 256;
 
+/// Topics that the controller reads at a time, so that a load does not wait for each answer.
+pub const TOPICS_IN_FLIGHT_MAX: usize = 8;
+
+/// Partition states that the controller reads at a time of each of these topics.
+pub const STATES_IN_FLIGHT_MAX: usize = 16;
+
 /// Watches set on one local store.
 pub const WATCHES_MAX: usize = 4096;
 
@@ -39,6 +45,10 @@ const ASSIGNMENT_BYTES_MAX: usize = 512;
 /// How often a write whose outcome is unknown is tried again before that is reported.
 pub const UNKNOWN_RETRIES_MAX: u32 = 3;
 
+const _: () = assert!(
+    TOPICS_IN_FLIGHT_MAX * STATES_IN_FLIGHT_MAX < STORE_REQUESTS_MAX,
+    "a load leaves room for others"
+);
 const _: () = assert!(
     MULTI_OPS_MAX >= 8,
     "creating a topic needs the check, five nodes and the commit"

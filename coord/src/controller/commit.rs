@@ -8,9 +8,11 @@
 use std::collections::BTreeMap;
 
 use super::error::ControllerError;
+use super::image::read;
 use crate::ids::ControllerEpoch;
 use crate::limits;
 use crate::paths;
+use crate::records::ControllerEpochRecord;
 use crate::store::{Conflict, MetaOp, MetadataStore, MultiError, NodePath, StoreError, Version};
 
 /// What makes the writes of one controller fail once there is another.
@@ -27,6 +29,39 @@ impl Fence {
             path: paths::controller_epoch(),
             version: Some(self.version),
         }
+    }
+
+    /// Sets `/controller_epoch` again: whatever was written under the fence before, and is still on its way,
+    /// fails from now on.
+    pub(super) async fn renew<S: MetadataStore>(
+        &mut self,
+        store: &S,
+    ) -> Result<(), ControllerError> {
+        let path = paths::controller_epoch();
+        for _attempt in 0..=limits::UNKNOWN_RETRIES_MAX {
+            let stored = read::<ControllerEpochRecord, S>(store, &path).await?;
+            let Some(stored) = stored.filter(|stored| stored.record.body.epoch == self.epoch)
+            else {
+                return Err(ControllerError::Deposed { epoch: self.epoch });
+            };
+            let set = MetaOp::Set {
+                path: path.clone(),
+                data: stored.record.encode(&path)?,
+                version: Some(stored.version),
+            };
+            match store.multi(vec![set]).await {
+                Ok(_) => {
+                    self.version = stored.version.next();
+                    return Ok(());
+                }
+                Err(MultiError::Unknown { .. } | MultiError::Conflict { .. }) => {}
+                Err(error) => return Err(ControllerError::from_multi("renewing the fence", error)),
+            }
+        }
+        Err(ControllerError::UnknownOutcome {
+            what: "renewing the fence",
+            reason: "no attempt was answered".to_owned(),
+        })
     }
 
     /// Writes operations in their order, in as few multis as fit: each multi is atomic, all together are not.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use ringlog_record::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 use serde::de::DeserializeOwned;
 
@@ -52,23 +53,20 @@ impl Image {
     /// Reads all topics.
     pub(super) async fn load<S: MetadataStore>(store: &S) -> Result<Self, ControllerError> {
         let mut image = Self::default();
-        for child in children(store, &paths::topics()).await? {
-            let name = TopicName::parse(&child).map_err(|error| {
-                ControllerError::inconsistent(&paths::topics(), error.to_string())
-            })?;
-            // A topic whose deletion is finished while the names are read is none.
-            let Some(record) = read::<TopicRecord, S>(store, &paths::topic(&name)).await? else {
-                continue;
-            };
-            match record.record.body.state {
-                TopicState::Active => {
-                    let topic = Topic::load(store, name.clone(), record).await?;
-                    image.topics.insert(name, topic);
+        let names = children(store, &paths::topics()).await?;
+        let mut found = stream::iter(names)
+            .map(async |child| load_topic(store, &child).await)
+            .buffered(limits::TOPICS_IN_FLIGHT_MAX);
+        while let Some(found) = found.try_next().await? {
+            match found {
+                Found::Active(topic) => {
+                    image.topics.insert(topic.name.clone(), topic);
                 }
-                TopicState::Deleting => {
-                    let topic_id = record.record.body.topic_id;
-                    image.deleting.insert(topic_id, Deleting { name, record });
+                Found::Deleting(deleting) => {
+                    let topic_id = deleting.record.record.body.topic_id;
+                    image.deleting.insert(topic_id, deleting);
                 }
+                Found::Nothing => {}
             }
         }
         Ok(image)
@@ -109,6 +107,25 @@ impl Image {
     }
 }
 
+enum Found {
+    Active(Topic),
+    Deleting(Deleting),
+    /// The deletion was finished while the names were read.
+    Nothing,
+}
+
+async fn load_topic<S: MetadataStore>(store: &S, name: &str) -> Result<Found, ControllerError> {
+    let name = TopicName::parse(name)
+        .map_err(|error| ControllerError::inconsistent(&paths::topics(), error.to_string()))?;
+    let Some(record) = read::<TopicRecord, S>(store, &paths::topic(&name)).await? else {
+        return Ok(Found::Nothing);
+    };
+    Ok(match record.record.body.state {
+        TopicState::Active => Found::Active(Topic::load(store, name, record).await?),
+        TopicState::Deleting => Found::Deleting(Deleting { name, record }),
+    })
+}
+
 impl Topic {
     async fn load<S: MetadataStore>(
         store: &S,
@@ -135,11 +152,14 @@ impl Topic {
                 reason,
             ));
         }
-        let mut states = Vec::new();
-        for partition in 0..partitions {
-            let path = paths::partition_state(topic_id, PartitionIndex::new(partition));
-            states.push(require(store, &path).await?);
-        }
+        let states: Vec<Stored<PartitionState>> = stream::iter(0..partitions)
+            .map(async |partition| {
+                let path = paths::partition_state(topic_id, PartitionIndex::new(partition));
+                require(store, &path).await
+            })
+            .buffered(limits::STATES_IN_FLIGHT_MAX)
+            .try_collect()
+            .await?;
         let config = config
             .resolve(replica_count(&placements))
             .map_err(|error| {

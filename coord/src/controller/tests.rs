@@ -504,3 +504,43 @@ fn a_hand_edited_node_is_reported_with_its_path() {
         assert!(error.to_string().contains(path.as_str()), "{error}");
     });
 }
+
+#[test]
+fn the_embedded_store_carries_a_broker_over_restarts() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("metadata.redb");
+    let open = || crate::store::EmbeddedStore::open(&path).unwrap();
+    block_on(async {
+        let store = open();
+        init_cluster(&store, ClusterId::new(5)).await.unwrap();
+        let (mut controller, first) = start(store, 1).await;
+        controller
+            .create_topic(topic("kept", 1, 300))
+            .await
+            .unwrap();
+        controller.create_topic(topic("gone", 2, 3)).await.unwrap();
+        controller.delete_topic(&name("gone")).await.unwrap();
+        drop(controller);
+        let (mut controller, second) = start(open(), 2).await;
+        assert_eq!(
+            cluster_id(controller.store()).await,
+            Ok(Some(ClusterId::new(5)))
+        );
+        assert!(second.broker_epoch > first.broker_epoch);
+        assert_eq!(second.assignment.len(), 300);
+        assert!(
+            second
+                .assignment
+                .iter()
+                .all(|led| led.leader_epoch == LeaderEpoch::new(1))
+        );
+        assert_eq!(second.deleting.len(), 1);
+        controller
+            .finish_delete(second.deleting[0].topic_id)
+            .await
+            .unwrap();
+        drop(controller);
+        let (_, third) = start(open(), 3).await;
+        assert_eq!((third.assignment.len(), third.deleting.len()), (300, 0));
+    });
+}

@@ -2,8 +2,8 @@
 //!
 //! **Create**: the states of the partitions are written first, under the topic's id; the write of
 //! `/topics/{name}` commits. What a crash leaves before that is under an id that no topic has, and is swept.
-//! The commit checks that `/t/{topic_id}` is still there: an answer that comes late must not commit a topic
-//! whose states were swept meanwhile.
+//! Before anything is swept the fence is renewed: a commit that is still on its way must not come late and
+//! make a topic whose states are gone.
 //!
 //! **Delete**: the mark in `/topics/{name}` commits; the topic is gone for its users. The brokers remove its
 //! data, then the nodes go, `/topics/{name}` last, so that a crash anywhere leaves it on the list.
@@ -62,7 +62,7 @@ impl<S: MetadataStore> Controller<S> {
             .write_in_batches(&self.store, "creating the topic", ops)
             .await?;
         self.fence
-            .write(&self.store, "creating the topic", commit)
+            .write(&self.store, "creating the topic", vec![commit])
             .await?;
         self.stale = false;
         let created = self.created(&topic);
@@ -282,6 +282,7 @@ impl<S: MetadataStore> Controller<S> {
     /// [`ControllerError`]; the next operation tries again.
     pub async fn refresh(&mut self) -> Result<(), ControllerError> {
         self.stale = true;
+        self.fence.renew(&self.store).await?;
         let image = Image::load(&self.store).await?;
         let old = std::mem::replace(&mut self.image, image);
         self.discovered
@@ -385,18 +386,12 @@ fn creation(topic: &Topic) -> Result<Vec<MetaOp>, ControllerError> {
 }
 
 /// What makes a new topic exist.
-fn commit_of_creation(topic: &Topic) -> Result<Vec<MetaOp>, ControllerError> {
+fn commit_of_creation(topic: &Topic) -> Result<MetaOp, ControllerError> {
     let path = paths::topic(&topic.name);
-    Ok(vec![
-        MetaOp::Check {
-            path: paths::topic_root(topic.id()),
-            version: Some(Version::FIRST),
-        },
-        MetaOp::Create {
-            data: topic.record.record.encode(&path)?,
-            path,
-        },
-    ])
+    Ok(MetaOp::Create {
+        data: topic.record.record.encode(&path)?,
+        path,
+    })
 }
 
 /// Removes whatever there is of a topic under its id, leaves first.

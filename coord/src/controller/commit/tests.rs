@@ -13,7 +13,10 @@ const FENCE: Fence = Fence {
 async fn store() -> MemoryStore {
     let store = MemoryStore::new();
     store
-        .multi(vec![create("/controller_epoch", "1"), create("/a", "old")])
+        .multi(vec![
+            create("/controller_epoch", "{\"v\":1,\"epoch\":1}"),
+            create("/a", "old"),
+        ])
         .await
         .unwrap();
     store
@@ -127,5 +130,41 @@ fn a_deposed_controller_writes_nothing() {
             })
         );
         assert_eq!(data(&memory).await, b"old");
+    });
+}
+
+#[test]
+fn a_renewed_fence_lets_nothing_through_that_was_written_before() {
+    block_on(async {
+        for fault in [Fault::UnknownDone, Fault::UnknownNotDone] {
+            let memory = store().await;
+            let faulty = FaultyStore::new(memory.clone(), 0..1, fault);
+            let mut fence = FENCE;
+            fence.renew(&faulty).await.unwrap();
+            let late = FENCE
+                .write(&memory, "it", vec![set("/a", "late", Some(0))])
+                .await;
+            assert!(matches!(late, Err(ControllerError::Deposed { .. })));
+            fence
+                .write(&memory, "it", vec![set("/a", "new", Some(0))])
+                .await
+                .unwrap();
+            assert_eq!(data(&memory).await, b"new");
+        }
+    });
+}
+
+#[test]
+fn a_deposed_controller_cannot_renew_its_fence() {
+    block_on(async {
+        let memory = store().await;
+        let successor = "{\"v\":1,\"epoch\":2}";
+        memory
+            .multi(vec![set("/controller_epoch", successor, Some(0))])
+            .await
+            .unwrap();
+        let mut fence = FENCE;
+        let refused = fence.renew(&memory).await;
+        assert!(matches!(refused, Err(ControllerError::Deposed { .. })));
     });
 }
