@@ -98,16 +98,50 @@ impl MetadataFile {
 
     /// Opens or creates the file, reads the tree, and takes a session number, durably.
     pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true)
-            .create(path)
+        let io_error = |what| {
+            move |source| OpenError::Io {
+                path: path.to_owned(),
+                what,
+                source,
+            }
+        };
+        if !path.try_exists().map_err(io_error("look for"))? {
+            Self::create(path)?;
+        }
+        sync_parent(path).map_err(io_error("make durable"))?;
+        let database = builder()
+            .open(path)
             .map_err(|error| open_error(path, error))?;
-        sync_parent(path).map_err(|source| OpenError::Io {
-            path: path.to_owned(),
-            what: "make durable",
-            source,
-        })?;
+        Self::load_from(path, database)
+    }
+
+    /// Makes an empty store under another name and renames it: a crash in between leaves no store, never half
+    /// of one.
+    fn create(path: &Path) -> Result<(), OpenError> {
+        let io_error = |what| {
+            move |source| OpenError::Io {
+                path: path.to_owned(),
+                what,
+                source,
+            }
+        };
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(".new");
+        let unfinished = PathBuf::from(unfinished);
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("create")(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let database = builder()
+            .create(&unfinished)
+            .map_err(|error| open_error(path, error))?;
+        drop(Self::load_from(&unfinished, database)?);
+        std::fs::rename(&unfinished, path).map_err(io_error("create"))
+    }
+
+    fn load_from(path: &Path, database: Database) -> Result<Opened, OpenError> {
         let file = Self {
             path: path.to_owned(),
             database,
@@ -246,6 +280,14 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenError {
             reason: other.to_string(),
         },
     }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
+    builder
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

@@ -89,3 +89,17 @@ fn a_damaged_page_is_an_error_not_a_panic() {
     let error = MetadataFile::open(&path).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
 }
+
+#[test]
+fn what_a_crash_left_of_the_first_open_is_no_hindrance() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("metadata.redb");
+    std::fs::write(directory.path().join("metadata.redb.new"), vec![0; 10_000]).unwrap();
+    let opened = MetadataFile::open(&path).unwrap_or_else(|error| panic!("{error}"));
+    drop(opened);
+    let names: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["metadata.redb"]);
+}
