@@ -11,7 +11,7 @@
 //! committed with every multi. After a failed commit nothing is answered any more, because nobody can say
 //! what the file holds.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -134,11 +134,16 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`]: the file is in use, damaged, of a newer format, or cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::serve(MetadataFile::open(path)?)
+    }
+
+    fn serve(opened: Opened) -> Result<Self, OpenError> {
+        let path = opened.file.path().to_owned();
         let Opened {
             file,
             tree,
             session,
-        } = MetadataFile::open(path)?;
+        } = opened;
         let session = SessionCell::connected(session);
         let failure = Failure::default();
         let owned = Owned {
@@ -152,7 +157,7 @@ impl EmbeddedStore {
             .name("metadata".to_owned())
             .spawn(move || run(owned, &receiver))
             .map_err(|source| OpenError::Io {
-                path: PathBuf::from(path),
+                path,
                 what: "start the thread for",
                 source,
             })?;

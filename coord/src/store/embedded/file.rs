@@ -141,7 +141,7 @@ impl MetadataFile {
         std::fs::rename(&unfinished, path).map_err(io_error("create"))
     }
 
-    fn load_from(path: &Path, database: Database) -> Result<Opened, OpenError> {
+    pub(super) fn load_from(path: &Path, database: Database) -> Result<Opened, OpenError> {
         let file = Self {
             path: path.to_owned(),
             database,

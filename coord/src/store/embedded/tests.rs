@@ -8,6 +8,8 @@ use super::{EmbeddedStore, OpenError};
 use crate::store::conformance::{self, Harness, conformance, create};
 use crate::store::{MemoryStore, MetaOp, MetadataStore, Node, NodePath, StoreError, Version};
 
+mod power;
+
 struct Embedded {
     directory: TempDir,
 }
