@@ -120,13 +120,13 @@ impl Drop for AlignedBuf {
             let returned = FreeBuf { memory: self.memory, capacity: self.capacity };
             match class_of(self.capacity).map(|class| pool.free[class].push(returned)) {
                 Some(Ok(())) => return,
-                Some(Err(rejected)) => std::mem::drop(rejected),
+                Some(Err(rejected)) => drop(rejected),
                 None => {}
             }
             pool.allocated_bytes.fetch_sub(self.capacity, Ordering::Relaxed);
             return;
         }
-        std::mem::drop(FreeBuf { memory: self.memory, capacity: self.capacity });
+        drop(FreeBuf { memory: self.memory, capacity: self.capacity });
     }
 }
 

@@ -6,11 +6,25 @@
 
 pub mod buf;
 pub mod driver;
+pub mod executor;
+pub mod file;
 pub mod limits;
+pub mod mailbox;
+pub mod net;
 pub mod op;
+pub mod platform;
+pub mod reactor;
 pub mod sim;
 pub mod time;
+mod timer;
 pub mod uring;
 
 pub use buf::{AlignedBuf, BufferPool};
+pub use driver::ListenOptions;
+pub use executor::{Core, Task};
+pub use file::File;
+pub use net::{Listener, RawSocket, TcpStream};
+pub use op::{DirEntry, FileKind, OpenOptions, Space, Stat};
+pub use platform::{CoreHandle, CoreMain, CoreSpec, LocalFuture, Platform};
+pub use reactor::{Elapsed, Reactor, Sleep};
 pub use time::Instant;

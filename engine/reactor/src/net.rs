@@ -1,0 +1,147 @@
+//! Listeners and connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use bytes::{Buf, Bytes};
+
+use crate::buf::AlignedBuf;
+use crate::limits::SEND_SLICES_MAX;
+use crate::op::{Handle, Op, Output};
+use crate::reactor::{Reactor, unexpected};
+
+/// Accepts connections; closed when dropped.
+pub struct Listener {
+    reactor: Reactor,
+    handle: Handle,
+    address: SocketAddr,
+}
+
+impl Listener {
+    pub(crate) fn new(reactor: Reactor, handle: Handle, address: SocketAddr) -> Self {
+        Self { reactor, handle, address }
+    }
+
+    /// The address that it listens on, with the real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next connection and its peer.
+    ///
+    /// # Errors
+    ///
+    /// What `accept` says, such as too many open files; the listener stays usable.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        match self.reactor.run(Op::Accept { listener: self.handle }).await {
+            Output::Accepted(result) => {
+                result.map(|(handle, peer)| (TcpStream::new(self.reactor.clone(), handle, peer), peer))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.reactor.run_detached(Op::Close { handle: self.handle });
+    }
+}
+
+/// A connection taken off its core, on its way to another one of the same broker. It must be adopted
+/// ([`Reactor::adopt`]) to be used or closed; no operation may be in flight on it.
+#[derive(Debug)]
+#[must_use = "a socket that is not adopted again is never closed"]
+pub struct RawSocket {
+    pub(crate) handle: Handle,
+    pub(crate) peer: SocketAddr,
+}
+
+/// A connection of this core; closed when dropped.
+pub struct TcpStream {
+    reactor: Reactor,
+    handle: Option<Handle>,
+    peer: SocketAddr,
+}
+
+impl TcpStream {
+    pub(crate) fn new(reactor: Reactor, handle: Handle, peer: SocketAddr) -> Self {
+        Self { reactor, handle: Some(handle), peer }
+    }
+
+    /// The other end.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Receives between 1 and `range.len()` bytes into `buf[range]`; 0 is the end of the stream. The buffer
+    /// comes back whatever the result.
+    pub async fn recv(&self, buf: AlignedBuf, range: Range<usize>) -> (io::Result<usize>, AlignedBuf) {
+        let Some(socket) = self.handle else { return (Err(io::ErrorKind::NotConnected.into()), buf) };
+        match self.reactor.run(Op::Recv { socket, buf, range }).await {
+            Output::Buf(result, buf) => (result, buf),
+            other => (Err(unexpected(&other)), AlignedBuf::unpooled(0)),
+        }
+    }
+
+    /// Sends all of `data`. One send at a time: a second one in flight would interleave.
+    ///
+    /// # Errors
+    ///
+    /// What `send` says; how much left is then unknown.
+    pub async fn send(&self, mut data: Vec<Bytes>) -> io::Result<()> {
+        let Some(socket) = self.handle else { return Err(io::ErrorKind::NotConnected.into()) };
+        let mut first = 0;
+        loop {
+            while data.get(first).is_some_and(Bytes::is_empty) {
+                first += 1;
+            }
+            let rest = &data[first..];
+            if rest.is_empty() {
+                return Ok(());
+            }
+            let slices = rest[..rest.len().min(SEND_SLICES_MAX)].to_vec();
+            let mut sent = match self.reactor.run(Op::Send { socket, data: slices }).await {
+                Output::Count(result) => result?,
+                other => return Err(unexpected(&other)),
+            };
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            while sent > 0 {
+                let slice = &mut data[first];
+                let part = sent.min(slice.len());
+                slice.advance(part);
+                sent -= part;
+                if slice.is_empty() {
+                    first += 1;
+                }
+            }
+        }
+    }
+
+    /// Shuts both directions down: a pending receive ends, the peer sees the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// What `shutdown` says.
+    pub async fn shutdown(&self) -> io::Result<()> {
+        let Some(socket) = self.handle else { return Err(io::ErrorKind::NotConnected.into()) };
+        self.reactor.run_unit(Op::Shutdown { socket }).await
+    }
+
+    /// Takes the connection off this core. No operation may be in flight.
+    pub fn into_raw(mut self) -> Option<RawSocket> {
+        let handle = self.handle.take()?;
+        Some(RawSocket { handle, peer: self.peer })
+    }
+}
+
+impl Drop for TcpStream {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.reactor.run_detached(Op::Close { handle });
+        }
+    }
+}
