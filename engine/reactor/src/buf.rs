@@ -63,8 +63,14 @@ impl AlignedBuf {
         let layout = layout(capacity);
         // SAFETY: the layout has a non-zero size.
         let memory = unsafe { std::alloc::alloc_zeroed(layout) };
-        let Some(memory) = NonNull::new(memory) else { std::alloc::handle_alloc_error(layout) };
-        Self { memory, capacity, pool }
+        let Some(memory) = NonNull::new(memory) else {
+            std::alloc::handle_alloc_error(layout)
+        };
+        Self {
+            memory,
+            capacity,
+            pool,
+        }
     }
 
     /// Size in bytes, a multiple of 4096.
@@ -88,7 +94,9 @@ impl AlignedBuf {
 fn layout(capacity: usize) -> Layout {
     match Layout::from_size_align(capacity, BLOCK_BYTES) {
         Ok(layout) => layout,
-        Err(_) => unreachable!("capacity {capacity} is bounded by BUFFER_BYTES_MAX or by the caller's memory"),
+        Err(_) => unreachable!(
+            "capacity {capacity} is bounded by BUFFER_BYTES_MAX or by the caller's memory"
+        ),
     }
 }
 
@@ -110,23 +118,32 @@ impl DerefMut for AlignedBuf {
 
 impl fmt::Debug for AlignedBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AlignedBuf").field("capacity", &self.capacity).finish_non_exhaustive()
+        f.debug_struct("AlignedBuf")
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
     }
 }
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            let returned = FreeBuf { memory: self.memory, capacity: self.capacity };
+            let returned = FreeBuf {
+                memory: self.memory,
+                capacity: self.capacity,
+            };
             match class_of(self.capacity).map(|class| pool.free[class].push(returned)) {
                 Some(Ok(())) => return,
                 Some(Err(rejected)) => drop(rejected),
                 None => {}
             }
-            pool.allocated_bytes.fetch_sub(self.capacity, Ordering::Relaxed);
+            pool.allocated_bytes
+                .fetch_sub(self.capacity, Ordering::Relaxed);
             return;
         }
-        drop(FreeBuf { memory: self.memory, capacity: self.capacity });
+        drop(FreeBuf {
+            memory: self.memory,
+            capacity: self.capacity,
+        });
     }
 }
 
@@ -173,8 +190,15 @@ pub struct BufferPool(Arc<PoolState>);
 impl BufferPool {
     /// A pool that never holds more than `budget_bytes`, handed out and free together.
     pub fn new(budget_bytes: usize) -> Self {
-        let free = CLASSES.iter().map(|_| ArrayQueue::new(FREE_PER_CLASS)).collect();
-        Self(Arc::new(PoolState { free, allocated_bytes: AtomicUsize::new(0), budget_bytes }))
+        let free = CLASSES
+            .iter()
+            .map(|_| ArrayQueue::new(FREE_PER_CLASS))
+            .collect();
+        Self(Arc::new(PoolState {
+            free,
+            allocated_bytes: AtomicUsize::new(0),
+            budget_bytes,
+        }))
     }
 
     /// A buffer of at least `min_len` bytes, or `None` when the budget is spent or `min_len` is above the largest
@@ -203,7 +227,11 @@ impl BufferPool {
 
     fn adopt(&self, free: FreeBuf) -> AlignedBuf {
         let free = std::mem::ManuallyDrop::new(free);
-        AlignedBuf { memory: free.memory, capacity: free.capacity, pool: Some(Arc::clone(&self.0)) }
+        AlignedBuf {
+            memory: free.memory,
+            capacity: free.capacity,
+            pool: Some(Arc::clone(&self.0)),
+        }
     }
 
     fn reserve(&self, bytes: usize) -> bool {
@@ -218,7 +246,9 @@ impl BufferPool {
 
     fn free_one_of_another_class(&self) -> Option<()> {
         let freed = self.0.free.iter().rev().find_map(ArrayQueue::pop)?;
-        self.0.allocated_bytes.fetch_sub(freed.capacity, Ordering::Relaxed);
+        self.0
+            .allocated_bytes
+            .fetch_sub(freed.capacity, Ordering::Relaxed);
         Some(())
     }
 }

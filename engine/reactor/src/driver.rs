@@ -43,7 +43,11 @@ pub trait Driver {
     /// # Errors
     ///
     /// What `bind` and `listen` say, such as `AddrInUse`.
-    fn listen(&mut self, address: SocketAddr, options: ListenOptions) -> io::Result<(Handle, SocketAddr)>;
+    fn listen(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+    ) -> io::Result<(Handle, SocketAddr)>;
 
     /// Monotonic time.
     fn now(&self) -> Instant;

@@ -42,7 +42,9 @@ impl Remote {
     fn wake(&self, key: usize) {
         self.woken.push(key);
         fence(Ordering::SeqCst);
-        if self.state.load(Ordering::Relaxed) == PARKED && self.state.swap(AWAKE, Ordering::SeqCst) == PARKED {
+        if self.state.load(Ordering::Relaxed) == PARKED
+            && self.state.swap(AWAKE, Ordering::SeqCst) == PARKED
+        {
             self.notify.notify();
         }
     }
@@ -135,7 +137,11 @@ impl Inner {
     pub(crate) fn submit(self: &Rc<Self>, op: Op) -> OpFuture {
         let id = self.ops.borrow_mut().insert(OpState::Waiting(None));
         self.driver.borrow_mut().submit(id, op);
-        OpFuture { inner: Rc::clone(self), id, taken: false }
+        OpFuture {
+            inner: Rc::clone(self),
+            id,
+            taken: false,
+        }
     }
 
     /// Hands over an operation whose outcome nobody needs.
@@ -148,7 +154,10 @@ impl Inner {
         let Completion { id, output } = completion;
         let mut ops = self.ops.borrow_mut();
         let Some(state) = ops.get_mut(id) else {
-            debug_assert!(false, "the driver completed operation {id}, which is not in flight");
+            debug_assert!(
+                false,
+                "the driver completed operation {id}, which is not in flight"
+            );
             return;
         };
         match std::mem::replace(state, OpState::Done(output)) {
@@ -161,7 +170,10 @@ impl Inner {
             OpState::Abandoned | OpState::Done(_) => {
                 let state = ops.remove(id);
                 drop(ops);
-                if let OpState::Done(Output::Handle(Ok(handle)) | Output::Accepted(Ok((handle, _)))) = state {
+                if let OpState::Done(
+                    Output::Handle(Ok(handle)) | Output::Accepted(Ok((handle, _))),
+                ) = state
+                {
                     self.submit_detached(Op::Close { handle });
                 }
             }
@@ -186,8 +198,11 @@ impl Inner {
         let mut tasks = self.tasks.borrow_mut();
         let entry = tasks.vacant_entry();
         let key = entry.key();
-        let waker =
-            Arc::new(TaskWaker { key, scheduled: AtomicBool::new(false), remote: Arc::clone(&self.remote) });
+        let waker = Arc::new(TaskWaker {
+            key,
+            scheduled: AtomicBool::new(false),
+            remote: Arc::clone(&self.remote),
+        });
         entry.insert(TaskSlot {
             future: Some(future),
             waker: Arc::clone(&waker),
@@ -197,12 +212,20 @@ impl Inner {
         });
         drop(tasks);
         waker.wake();
-        Task { join, key, generation, inner: Rc::downgrade(self), detached: false }
+        Task {
+            join,
+            key,
+            generation,
+            inner: Rc::downgrade(self),
+            detached: false,
+        }
     }
 
     fn cancel(&self, key: usize, generation: u64) {
         let removed = {
-            let Ok(mut tasks) = self.tasks.try_borrow_mut() else { return };
+            let Ok(mut tasks) = self.tasks.try_borrow_mut() else {
+                return;
+            };
             match tasks.get_mut(key) {
                 Some(slot) if slot.generation == generation => {
                     if slot.future.is_none() {
@@ -220,15 +243,24 @@ impl Inner {
     fn poll_task(&self, key: usize) {
         let (mut future, waker) = {
             let mut tasks = self.tasks.borrow_mut();
-            let Some(slot) = tasks.get_mut(key) else { return };
-            let Some(future) = slot.future.take() else { return };
+            let Some(slot) = tasks.get_mut(key) else {
+                return;
+            };
+            let Some(future) = slot.future.take() else {
+                return;
+            };
             (future, Arc::clone(&slot.waker))
         };
         waker.scheduled.store(false, Ordering::Release);
         let std_waker = Waker::from(waker);
-        let ready = future.as_mut().poll(&mut Context::from_waker(&std_waker)).is_ready();
+        let ready = future
+            .as_mut()
+            .poll(&mut Context::from_waker(&std_waker))
+            .is_ready();
         let mut tasks = self.tasks.borrow_mut();
-        let Some(slot) = tasks.get_mut(key) else { return };
+        let Some(slot) = tasks.get_mut(key) else {
+            return;
+        };
         if ready || slot.cancelled {
             let slot = tasks.remove(key);
             drop(tasks);
@@ -307,7 +339,9 @@ impl Future for OpFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Output> {
         let output = {
             let mut ops = self.inner.ops.borrow_mut();
-            let Some(state) = ops.get_mut(self.id) else { return Poll::Pending };
+            let Some(state) = ops.get_mut(self.id) else {
+                return Poll::Pending;
+            };
             match state {
                 OpState::Waiting(waker) => {
                     *waker = Some(cx.waker().clone());
@@ -332,7 +366,9 @@ impl Drop for OpFuture {
             return;
         }
         let done = {
-            let Ok(mut ops) = self.inner.ops.try_borrow_mut() else { return };
+            let Ok(mut ops) = self.inner.ops.try_borrow_mut() else {
+                return;
+            };
             match ops.get_mut(self.id) {
                 Some(state @ OpState::Waiting(_)) => {
                     *state = OpState::Abandoned;
@@ -366,7 +402,11 @@ pub struct Core {
 impl Core {
     /// A core over `driver`; `notify` ends the driver's wait from any thread.
     pub fn new(driver: Box<dyn Driver>, notify: Arc<dyn Notify>, pool: BufferPool) -> Self {
-        let remote = Remote { woken: SegQueue::new(), state: AtomicU8::new(PARKED), notify };
+        let remote = Remote {
+            woken: SegQueue::new(),
+            state: AtomicU8::new(PARKED),
+            notify,
+        };
         let inner = Inner {
             driver: RefCell::new(driver),
             timers: RefCell::default(),
@@ -376,7 +416,10 @@ impl Core {
             remote: Arc::new(remote),
             generations: Cell::new(0),
         };
-        Self { inner: Rc::new(inner), woken: RefCell::default() }
+        Self {
+            inner: Rc::new(inner),
+            woken: RefCell::default(),
+        }
     }
 
     /// A handle for the code that runs on this core.
@@ -431,7 +474,10 @@ impl Core {
                     return Ok(value);
                 }
                 if more {
-                    self.inner.driver.borrow_mut().turn(Wait::Poll, &mut completions)?;
+                    self.inner
+                        .driver
+                        .borrow_mut()
+                        .turn(Wait::Poll, &mut completions)?;
                 } else {
                     self.wait(spin, &mut completions)?;
                 }
@@ -461,7 +507,11 @@ impl Core {
                 std::hint::spin_loop();
             }
         }
-        let wait = if self.inner.remote.park() { Wait::Until(next_timer) } else { Wait::Poll };
+        let wait = if self.inner.remote.park() {
+            Wait::Until(next_timer)
+        } else {
+            Wait::Poll
+        };
         let result = driver.turn(wait, completions);
         self.inner.remote.unpark();
         result
@@ -505,7 +555,12 @@ impl Core {
 
     /// Names of the tasks alive, for diagnosis.
     pub fn task_names(&self) -> Vec<&'static str> {
-        self.inner.tasks.borrow().iter().map(|(_, slot)| slot.name).collect()
+        self.inner
+            .tasks
+            .borrow()
+            .iter()
+            .map(|(_, slot)| slot.name)
+            .collect()
     }
 }
 
@@ -515,7 +570,9 @@ impl Drop for Core {
         loop {
             let slot = {
                 let mut tasks = self.inner.tasks.borrow_mut();
-                let Some(key) = tasks.iter().next().map(|(key, _)| key) else { break };
+                let Some(key) = tasks.iter().next().map(|(key, _)| key) else {
+                    break;
+                };
                 tasks.remove(key)
             };
             drop(slot);
@@ -537,7 +594,11 @@ impl<'a> Entered<'a> {
             let outer = local.core.replace(Arc::as_ptr(&core.inner.remote).addr());
             (outer, local.woken.replace(mine))
         });
-        Self { core, outer, outer_woken }
+        Self {
+            core,
+            outer,
+            outer_woken,
+        }
     }
 }
 

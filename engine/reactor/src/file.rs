@@ -21,7 +21,9 @@ struct Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.reactor.run_detached(Op::Close { handle: self.handle });
+        self.reactor.run_detached(Op::Close {
+            handle: self.handle,
+        });
     }
 }
 
@@ -32,8 +34,18 @@ impl File {
 
     /// Reads up to `len` bytes at `position` to the front of `buf`, which comes back whatever the result. Fewer
     /// bytes are read only at the end of the file. On a direct file all three are multiples of 4096.
-    pub async fn read_at(&self, position: u64, buf: AlignedBuf, len: usize) -> (io::Result<usize>, AlignedBuf) {
-        let op = Op::ReadAt { file: self.0.handle, position, buf, len };
+    pub async fn read_at(
+        &self,
+        position: u64,
+        buf: AlignedBuf,
+        len: usize,
+    ) -> (io::Result<usize>, AlignedBuf) {
+        let op = Op::ReadAt {
+            file: self.0.handle,
+            position,
+            buf,
+            len,
+        };
         match self.0.reactor.run(op).await {
             Output::Buf(result, buf) => (result, buf),
             other => (Err(unexpected(&other)), AlignedBuf::unpooled(len)),
@@ -47,13 +59,21 @@ impl File {
     /// What the operating system says; how much was written is then unknown.
     pub async fn write_at(&self, mut position: u64, mut data: Bytes) -> io::Result<()> {
         while !data.is_empty() {
-            let op = Op::WriteAt { file: self.0.handle, position, data: data.clone() };
+            let op = Op::WriteAt {
+                file: self.0.handle,
+                position,
+                data: data.clone(),
+            };
             let written = match self.0.reactor.run(op).await {
                 Output::Count(result) => result?,
                 other => return Err(unexpected(&other)),
             };
             // A short write goes on from the last whole block, so that a direct file stays aligned.
-            let whole = if written == data.len() { written } else { written - written % BLOCK_BYTES };
+            let whole = if written == data.len() {
+                written
+            } else {
+                written - written % BLOCK_BYTES
+            };
             if whole == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -69,7 +89,13 @@ impl File {
     ///
     /// What the operating system says. After an error the state on the device is unknown: never retry.
     pub async fn sync_data(&self) -> io::Result<()> {
-        self.0.reactor.run_unit(Op::Sync { file: self.0.handle, kind: SyncKind::Data }).await
+        self.0
+            .reactor
+            .run_unit(Op::Sync {
+                file: self.0.handle,
+                kind: SyncKind::Data,
+            })
+            .await
     }
 
     /// Makes contents and metadata durable (fsync).
@@ -78,7 +104,13 @@ impl File {
     ///
     /// As for [`File::sync_data`].
     pub async fn sync_all(&self) -> io::Result<()> {
-        self.0.reactor.run_unit(Op::Sync { file: self.0.handle, kind: SyncKind::All }).await
+        self.0
+            .reactor
+            .run_unit(Op::Sync {
+                file: self.0.handle,
+                kind: SyncKind::All,
+            })
+            .await
     }
 
     /// Allocates blocks from 0 to `len_bytes`; the file is at least that long afterwards.
@@ -87,7 +119,13 @@ impl File {
     ///
     /// `StorageFull` when the file system has no room, and what else the operating system says.
     pub async fn allocate(&self, len_bytes: u64) -> io::Result<()> {
-        self.0.reactor.run_unit(Op::Allocate { file: self.0.handle, len_bytes }).await
+        self.0
+            .reactor
+            .run_unit(Op::Allocate {
+                file: self.0.handle,
+                len_bytes,
+            })
+            .await
     }
 
     /// Sets the length.
@@ -96,7 +134,13 @@ impl File {
     ///
     /// What the operating system says.
     pub async fn truncate(&self, len_bytes: u64) -> io::Result<()> {
-        self.0.reactor.run_unit(Op::Truncate { file: self.0.handle, len_bytes }).await
+        self.0
+            .reactor
+            .run_unit(Op::Truncate {
+                file: self.0.handle,
+                len_bytes,
+            })
+            .await
     }
 
     /// Takes the exclusive advisory lock, held until the file is closed.
@@ -105,6 +149,11 @@ impl File {
     ///
     /// `WouldBlock` when another holder has it.
     pub async fn try_lock(&self) -> io::Result<()> {
-        self.0.reactor.run_unit(Op::TryLock { file: self.0.handle }).await
+        self.0
+            .reactor
+            .run_unit(Op::TryLock {
+                file: self.0.handle,
+            })
+            .await
     }
 }

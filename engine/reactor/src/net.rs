@@ -20,7 +20,11 @@ pub struct Listener {
 
 impl Listener {
     pub(crate) fn new(reactor: Reactor, handle: Handle, address: SocketAddr) -> Self {
-        Self { reactor, handle, address }
+        Self {
+            reactor,
+            handle,
+            address,
+        }
     }
 
     /// The address that it listens on, with the real port.
@@ -34,10 +38,15 @@ impl Listener {
     ///
     /// What `accept` says, such as too many open files; the listener stays usable.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        match self.reactor.run(Op::Accept { listener: self.handle }).await {
-            Output::Accepted(result) => {
-                result.map(|(handle, peer)| (TcpStream::new(self.reactor.clone(), handle, peer), peer))
-            }
+        match self
+            .reactor
+            .run(Op::Accept {
+                listener: self.handle,
+            })
+            .await
+        {
+            Output::Accepted(result) => result
+                .map(|(handle, peer)| (TcpStream::new(self.reactor.clone(), handle, peer), peer)),
             other => Err(unexpected(&other)),
         }
     }
@@ -45,7 +54,9 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.reactor.run_detached(Op::Close { handle: self.handle });
+        self.reactor.run_detached(Op::Close {
+            handle: self.handle,
+        });
     }
 }
 
@@ -67,7 +78,11 @@ pub struct TcpStream {
 
 impl TcpStream {
     pub(crate) fn new(reactor: Reactor, handle: Handle, peer: SocketAddr) -> Self {
-        Self { reactor, handle: Some(handle), peer }
+        Self {
+            reactor,
+            handle: Some(handle),
+            peer,
+        }
     }
 
     /// The other end.
@@ -77,8 +92,14 @@ impl TcpStream {
 
     /// Receives between 1 and `range.len()` bytes into `buf[range]`; 0 is the end of the stream. The buffer
     /// comes back whatever the result.
-    pub async fn recv(&self, buf: AlignedBuf, range: Range<usize>) -> (io::Result<usize>, AlignedBuf) {
-        let Some(socket) = self.handle else { return (Err(io::ErrorKind::NotConnected.into()), buf) };
+    pub async fn recv(
+        &self,
+        buf: AlignedBuf,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, AlignedBuf) {
+        let Some(socket) = self.handle else {
+            return (Err(io::ErrorKind::NotConnected.into()), buf);
+        };
         match self.reactor.run(Op::Recv { socket, buf, range }).await {
             Output::Buf(result, buf) => (result, buf),
             other => (Err(unexpected(&other)), AlignedBuf::unpooled(0)),
@@ -91,7 +112,9 @@ impl TcpStream {
     ///
     /// What `send` says; how much left is then unknown.
     pub async fn send(&self, mut data: Vec<Bytes>) -> io::Result<()> {
-        let Some(socket) = self.handle else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(socket) = self.handle else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         let mut first = 0;
         loop {
             while data.get(first).is_some_and(Bytes::is_empty) {
@@ -102,7 +125,14 @@ impl TcpStream {
                 return Ok(());
             }
             let slices = rest[..rest.len().min(SEND_SLICES_MAX)].to_vec();
-            let mut sent = match self.reactor.run(Op::Send { socket, data: slices }).await {
+            let mut sent = match self
+                .reactor
+                .run(Op::Send {
+                    socket,
+                    data: slices,
+                })
+                .await
+            {
                 Output::Count(result) => result?,
                 other => return Err(unexpected(&other)),
             };
@@ -127,14 +157,19 @@ impl TcpStream {
     ///
     /// What `shutdown` says.
     pub async fn shutdown(&self) -> io::Result<()> {
-        let Some(socket) = self.handle else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(socket) = self.handle else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         self.reactor.run_unit(Op::Shutdown { socket }).await
     }
 
     /// Takes the connection off this core. No operation may be in flight.
     pub fn into_raw(mut self) -> Option<RawSocket> {
         let handle = self.handle.take()?;
-        Some(RawSocket { handle, peer: self.peer })
+        Some(RawSocket {
+            handle,
+            peer: self.peer,
+        })
     }
 }
 

@@ -48,7 +48,11 @@ impl Reactor {
     }
 
     /// Starts a task on this core.
-    pub fn spawn<T: 'static>(&self, name: &'static str, future: impl Future<Output = T> + 'static) -> Task<T> {
+    pub fn spawn<T: 'static>(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = T> + 'static,
+    ) -> Task<T> {
         self.0.spawn(name, future)
     }
 
@@ -59,7 +63,11 @@ impl Reactor {
 
     /// Ends at `deadline`.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep { reactor: self.clone(), deadline, timer: None }
+        Sleep {
+            reactor: self.clone(),
+            deadline,
+            timer: None,
+        }
     }
 
     /// Runs `future` for at most `duration`.
@@ -67,7 +75,11 @@ impl Reactor {
     /// # Errors
     ///
     /// [`Elapsed`] when it is not done by then; it is dropped.
-    pub async fn timeout<T>(&self, duration: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    pub async fn timeout<T>(
+        &self,
+        duration: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
         let mut future = pin!(future);
         let mut sleep = pin!(self.sleep(duration));
         poll_fn(|cx| {
@@ -108,7 +120,13 @@ impl Reactor {
     ///
     /// What the operating system says, as for all operations here.
     pub async fn open(&self, path: &Path, options: OpenOptions) -> io::Result<File> {
-        match self.run(Op::Open { path: path.to_owned(), options }).await {
+        match self
+            .run(Op::Open {
+                path: path.to_owned(),
+                options,
+            })
+            .await
+        {
             Output::Handle(result) => result.map(|handle| File::new(self.clone(), handle)),
             other => Err(unexpected(&other)),
         }
@@ -120,7 +138,11 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.run_unit(Op::Rename { from: from.to_owned(), to: to.to_owned() }).await
+        self.run_unit(Op::Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        })
+        .await
     }
 
     /// Removes a file.
@@ -129,7 +151,10 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn unlink(&self, path: &Path) -> io::Result<()> {
-        self.run_unit(Op::Unlink { path: path.to_owned() }).await
+        self.run_unit(Op::Unlink {
+            path: path.to_owned(),
+        })
+        .await
     }
 
     /// Makes one directory.
@@ -138,7 +163,10 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`]; `AlreadyExists` when there is something of that name.
     pub async fn mkdir(&self, path: &Path) -> io::Result<()> {
-        self.run_unit(Op::Mkdir { path: path.to_owned() }).await
+        self.run_unit(Op::Mkdir {
+            path: path.to_owned(),
+        })
+        .await
     }
 
     /// Removes an empty directory.
@@ -147,7 +175,10 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn rmdir(&self, path: &Path) -> io::Result<()> {
-        self.run_unit(Op::Rmdir { path: path.to_owned() }).await
+        self.run_unit(Op::Rmdir {
+            path: path.to_owned(),
+        })
+        .await
     }
 
     /// Makes the entries of a directory durable.
@@ -156,7 +187,10 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.run_unit(Op::SyncDir { path: path.to_owned() }).await
+        self.run_unit(Op::SyncDir {
+            path: path.to_owned(),
+        })
+        .await
     }
 
     /// The entries of a directory, sorted by name.
@@ -165,7 +199,12 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        match self.run(Op::ListDir { path: path.to_owned() }).await {
+        match self
+            .run(Op::ListDir {
+                path: path.to_owned(),
+            })
+            .await
+        {
             Output::Entries(result) => result,
             other => Err(unexpected(&other)),
         }
@@ -177,7 +216,12 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn stat(&self, path: &Path) -> io::Result<Stat> {
-        match self.run(Op::Stat { path: path.to_owned() }).await {
+        match self
+            .run(Op::Stat {
+                path: path.to_owned(),
+            })
+            .await
+        {
             Output::Stat(result) => result,
             other => Err(unexpected(&other)),
         }
@@ -189,7 +233,12 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn space_of(&self, path: &Path) -> io::Result<Space> {
-        match self.run(Op::SpaceOf { path: path.to_owned() }).await {
+        match self
+            .run(Op::SpaceOf {
+                path: path.to_owned(),
+            })
+            .await
+        {
             Output::Space(result) => result,
             other => Err(unexpected(&other)),
         }
@@ -212,7 +261,9 @@ impl Reactor {
     /// What `connect` says.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         match self.run(Op::Connect { address }).await {
-            Output::Handle(result) => result.map(|handle| TcpStream::new(self.clone(), handle, address)),
+            Output::Handle(result) => {
+                result.map(|handle| TcpStream::new(self.clone(), handle, address))
+            }
             other => Err(unexpected(&other)),
         }
     }

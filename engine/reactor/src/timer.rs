@@ -22,7 +22,10 @@ pub(crate) struct Timers {
 impl Timers {
     /// Registers `waker` to be woken at `deadline`.
     pub(crate) fn insert(&mut self, deadline: Instant, waker: Waker) -> TimerId {
-        let id = TimerId { deadline, sequence: self.next_sequence };
+        let id = TimerId {
+            deadline,
+            sequence: self.next_sequence,
+        };
         self.next_sequence += 1;
         self.pending.insert(id, waker);
         id

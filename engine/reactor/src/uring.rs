@@ -465,7 +465,10 @@ impl Drop for UringDriver {
                 operations = self.in_flight,
                 "the kernel kept operations of a ring that was closed"
             );
-            let kept = (std::mem::take(&mut self.slots), std::mem::take(&mut self.wake_count));
+            let kept = (
+                std::mem::take(&mut self.slots),
+                std::mem::take(&mut self.wake_count),
+            );
             let _leaked = ManuallyDrop::new(kept);
         }
     }

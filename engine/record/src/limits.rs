@@ -21,6 +21,7 @@ pub const RECORD_HEADERS_MAX: usize = 1 << 16;
 /// Bytes of the longest variable-length integer of 64 bits.
 pub const VARINT_BYTES_MAX: usize = 10;
 
-const _: () = assert!(BATCH_HEADER_BYTES > BATCH_CRC_START && BATCH_CRC_START > BATCH_LENGTH_PREFIX_BYTES);
+const _: () =
+    assert!(BATCH_HEADER_BYTES > BATCH_CRC_START && BATCH_CRC_START > BATCH_LENGTH_PREFIX_BYTES);
 const _: () = assert!(BATCH_BYTES_MAX <= i32::MAX as usize);
 const _: () = assert!(BATCH_RECORDS_MAX <= i32::MAX as u32);

@@ -49,11 +49,15 @@ impl FromStr for TopicId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let error = || TopicIdError { text: text.chars().take(64).collect() };
+        let error = || TopicIdError {
+            text: text.chars().take(64).collect(),
+        };
         if !digits {
             return Err(error());
         }
-        u128::from_str_radix(text, 16).map(Self).map_err(|_| error())
+        u128::from_str_radix(text, 16)
+            .map(Self)
+            .map_err(|_| error())
     }
 }
 

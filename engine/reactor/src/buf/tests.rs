@@ -46,5 +46,9 @@ fn frozen_bytes_keep_the_memory_until_the_last_clone() {
 
 #[test]
 fn a_buffer_above_the_largest_class_is_refused() {
-    assert!(BufferPool::new(usize::MAX).get(BUFFER_BYTES_MAX + 1).is_none());
+    assert!(
+        BufferPool::new(usize::MAX)
+            .get(BUFFER_BYTES_MAX + 1)
+            .is_none()
+    );
 }

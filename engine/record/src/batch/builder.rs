@@ -7,7 +7,9 @@ use super::error::BatchError;
 use super::header::{BatchHeader, MAGIC};
 use super::{stamp, varint};
 use crate::ids::TimestampMs;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_HEADER_BYTES, BATCH_LENGTH_PREFIX_BYTES, BATCH_RECORDS_MAX};
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_HEADER_BYTES, BATCH_LENGTH_PREFIX_BYTES, BATCH_RECORDS_MAX,
+};
 
 /// A record to be appended to a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,11 +64,17 @@ impl BatchBuilder {
     pub fn append(&mut self, record: &RecordData<'_>) -> Result<(), BatchError> {
         let len_bytes = self.encoded_len_with(record);
         if len_bytes > self.batch_bytes_max {
-            return Err(BatchError::TooLarge { len_bytes, batch_bytes_max: self.batch_bytes_max });
+            return Err(BatchError::TooLarge {
+                len_bytes,
+                batch_bytes_max: self.batch_bytes_max,
+            });
         }
         if self.records == BATCH_RECORDS_MAX {
             let count = self.records.cast_signed();
-            return Err(BatchError::RecordCount { record_count: count, last_offset_delta: count });
+            return Err(BatchError::RecordCount {
+                record_count: count,
+                last_offset_delta: count,
+            });
         }
         if self.records == 0 {
             self.base_timestamp = record.timestamp;
@@ -109,11 +117,18 @@ impl BatchBuilder {
     pub fn build(mut self) -> Result<Bytes, BatchError> {
         let (count, last) = (self.records.cast_signed(), self.records.cast_signed() - 1);
         if count == 0 {
-            return Err(BatchError::RecordCount { record_count: count, last_offset_delta: last });
+            return Err(BatchError::RecordCount {
+                record_count: count,
+                last_offset_delta: last,
+            });
         }
         let len_bytes = self.bytes.len();
-        let length = i32::try_from(len_bytes - BATCH_LENGTH_PREFIX_BYTES)
-            .map_err(|_| BatchError::TooLarge { len_bytes, batch_bytes_max: self.batch_bytes_max })?;
+        let length = i32::try_from(len_bytes - BATCH_LENGTH_PREFIX_BYTES).map_err(|_| {
+            BatchError::TooLarge {
+                len_bytes,
+                batch_bytes_max: self.batch_bytes_max,
+            }
+        })?;
         let header = BatchHeader {
             base_offset: 0.into(),
             length: length.into(),
@@ -135,7 +150,14 @@ impl BatchBuilder {
     }
 
     fn timestamp_delta(&self, record: &RecordData<'_>) -> i64 {
-        if self.records == 0 { 0 } else { record.timestamp.get().wrapping_sub(self.base_timestamp.get()) }
+        if self.records == 0 {
+            0
+        } else {
+            record
+                .timestamp
+                .get()
+                .wrapping_sub(self.base_timestamp.get())
+        }
     }
 }
 
@@ -148,7 +170,11 @@ struct RecordBody<'a> {
 
 impl<'a> RecordBody<'a> {
     fn new(record: &'a RecordData<'a>, timestamp_delta: i64, offset_delta: u32) -> Self {
-        Self { record, timestamp_delta, offset_delta: i64::from(offset_delta) }
+        Self {
+            record,
+            timestamp_delta,
+            offset_delta: i64::from(offset_delta),
+        }
     }
 
     fn len_bytes(&self) -> usize {
@@ -156,7 +182,9 @@ impl<'a> RecordBody<'a> {
             .record
             .headers
             .iter()
-            .map(|header| nullable_len_bytes(Some(header.key.as_bytes())) + nullable_len_bytes(header.value))
+            .map(|header| {
+                nullable_len_bytes(Some(header.key.as_bytes())) + nullable_len_bytes(header.value)
+            })
             .sum();
         1 + varint::len_bytes(self.timestamp_delta)
             + varint::len_bytes(self.offset_delta)
@@ -181,7 +209,9 @@ impl<'a> RecordBody<'a> {
 }
 
 fn nullable_len_bytes(bytes: Option<&[u8]>) -> usize {
-    bytes.map_or(1, |bytes| varint::len_bytes(as_i64(bytes.len())) + bytes.len())
+    bytes.map_or(1, |bytes| {
+        varint::len_bytes(as_i64(bytes.len())) + bytes.len()
+    })
 }
 
 fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {

@@ -34,7 +34,9 @@ pub enum BatchError {
         computed: u32,
     },
     /// The record count does not fit the last offset delta, or is out of bounds.
-    #[error("the batch counts {record_count} records and its last offset delta is {last_offset_delta}")]
+    #[error(
+        "the batch counts {record_count} records and its last offset delta is {last_offset_delta}"
+    )]
     RecordCount {
         /// What the field holds.
         record_count: i32,

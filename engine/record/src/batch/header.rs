@@ -11,7 +11,9 @@ use crate::offset::Offset;
 pub(super) const MAGIC: i8 = 2;
 
 /// The header of a record batch; see the diagram in [`crate::batch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[repr(C)]
 pub struct BatchHeader {
     /// Offset of the first record.
@@ -44,13 +46,16 @@ pub struct BatchHeader {
 
 const _: () = assert!(size_of::<BatchHeader>() == BATCH_HEADER_BYTES);
 const _: () = assert!(std::mem::offset_of!(BatchHeader, attributes) == BATCH_CRC_START);
-const _: () = assert!(std::mem::offset_of!(BatchHeader, partition_leader_epoch) == BATCH_LENGTH_PREFIX_BYTES);
+const _: () =
+    assert!(std::mem::offset_of!(BatchHeader, partition_leader_epoch) == BATCH_LENGTH_PREFIX_BYTES);
 
 impl BatchHeader {
     /// Bytes of the whole batch as the length field has it, or `None` when that cannot be: negative, or less than
     /// a header.
     pub fn len_bytes(&self) -> Option<usize> {
-        let len_bytes = usize::try_from(self.length.get()).ok()?.checked_add(BATCH_LENGTH_PREFIX_BYTES)?;
+        let len_bytes = usize::try_from(self.length.get())
+            .ok()?
+            .checked_add(BATCH_LENGTH_PREFIX_BYTES)?;
         (len_bytes >= BATCH_HEADER_BYTES).then_some(len_bytes)
     }
 
@@ -61,12 +66,15 @@ impl BatchHeader {
 
     /// Offset of the last record; `None` when that overflows or a field is negative.
     pub fn last_offset(&self) -> Option<Offset> {
-        self.first_offset()?.checked_add(u64::try_from(self.last_offset_delta.get()).ok()?)
+        self.first_offset()?
+            .checked_add(u64::try_from(self.last_offset_delta.get()).ok()?)
     }
 
     /// Epoch of the leader that appended the batch; `None` when none did yet.
     pub fn leader_epoch(&self) -> Option<LeaderEpoch> {
-        u32::try_from(self.partition_leader_epoch.get()).ok().map(LeaderEpoch::new)
+        u32::try_from(self.partition_leader_epoch.get())
+            .ok()
+            .map(LeaderEpoch::new)
     }
 
     /// What the attributes say.
@@ -136,7 +144,11 @@ impl Attributes {
 
     /// Where the time stamps come from.
     pub fn timestamp_type(self) -> TimestampType {
-        if self.0 & Self::APPEND_TIME == 0 { TimestampType::Create } else { TimestampType::Append }
+        if self.0 & Self::APPEND_TIME == 0 {
+            TimestampType::Create
+        } else {
+            TimestampType::Append
+        }
     }
 
     /// Whether the batch is part of a transaction.

@@ -5,7 +5,11 @@ use super::view::BatchView;
 
 /// The batches in `bytes`, one after the other. The CRC is not checked.
 pub fn batches(bytes: &[u8]) -> Batches<'_> {
-    Batches { rest: bytes, position: 0, ended: false }
+    Batches {
+        rest: bytes,
+        position: 0,
+        ended: false,
+    }
 }
 
 /// Iterator of [`batches`]. An error, `Truncated` for a partial batch at the end, is the last item.

@@ -136,7 +136,13 @@ impl<'a> Records<'a> {
             return Err("length");
         }
         let created = TimestampMs::new(self.base_timestamp.wrapping_add(timestamp_delta));
-        Ok(RecordView { offset, timestamp: self.append_time.unwrap_or(created), key, value, headers })
+        Ok(RecordView {
+            offset,
+            timestamp: self.append_time.unwrap_or(created),
+            key,
+            value,
+            headers,
+        })
     }
 }
 
@@ -149,7 +155,9 @@ impl<'a> Iterator for Records<'a> {
         }
         if self.compression_code != 0 {
             self.ended = true;
-            return Some(Err(RecordError::Compressed { code: self.compression_code }));
+            return Some(Err(RecordError::Compressed {
+                code: self.compression_code,
+            }));
         }
         if self.index == self.count {
             self.ended = true;
@@ -158,7 +166,9 @@ impl<'a> Iterator for Records<'a> {
         }
         let index = self.index;
         self.index += 1;
-        let record = self.take_record().map_err(|what| RecordError::Malformed { index, what });
+        let record = self
+            .take_record()
+            .map_err(|what| RecordError::Malformed { index, what });
         self.ended = record.is_err();
         Some(record)
     }

@@ -28,7 +28,9 @@ pub fn stamp(batch: &mut [u8], base_offset: Offset, epoch: LeaderEpoch) -> Resul
 /// [`BatchError::Truncated`] when there is no whole header.
 pub fn stamp_append_time(batch: &mut [u8], time: TimestampMs) -> Result<(), BatchError> {
     let header = header_mut(batch)?;
-    header.attributes.set(header.attributes.get() | Attributes::APPEND_TIME);
+    header
+        .attributes
+        .set(header.attributes.get() | Attributes::APPEND_TIME);
     header.max_timestamp.set(time.get());
     write_crc(batch)
 }
@@ -36,9 +38,10 @@ pub fn stamp_append_time(batch: &mut [u8], time: TimestampMs) -> Result<(), Batc
 /// Computes the CRC of `batch`, which is one whole batch, and stores it.
 pub(super) fn write_crc(batch: &mut [u8]) -> Result<(), BatchError> {
     let available_bytes = batch.len();
-    let covered = batch
-        .get(BATCH_CRC_START..)
-        .ok_or(BatchError::Truncated { available_bytes, needed_bytes: BATCH_HEADER_BYTES })?;
+    let covered = batch.get(BATCH_CRC_START..).ok_or(BatchError::Truncated {
+        available_bytes,
+        needed_bytes: BATCH_HEADER_BYTES,
+    })?;
     let crc = crc32c::crc32c(covered);
     header_mut(batch)?.crc.set(crc);
     Ok(())
@@ -48,6 +51,9 @@ fn header_mut(batch: &mut [u8]) -> Result<&mut BatchHeader, BatchError> {
     let available_bytes = batch.len();
     match BatchHeader::mut_from_prefix(batch) {
         Ok((header, _)) => Ok(header),
-        Err(_) => Err(BatchError::Truncated { available_bytes, needed_bytes: BATCH_HEADER_BYTES }),
+        Err(_) => Err(BatchError::Truncated {
+            available_bytes,
+            needed_bytes: BATCH_HEADER_BYTES,
+        }),
     }
 }

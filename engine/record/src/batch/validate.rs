@@ -17,7 +17,10 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { batch_bytes_max: BATCH_BYTES_MAX, records_max: BATCH_RECORDS_MAX }
+        Self {
+            batch_bytes_max: BATCH_BYTES_MAX,
+            records_max: BATCH_RECORDS_MAX,
+        }
     }
 }
 
@@ -45,26 +48,43 @@ pub fn check_produce(bytes: &[u8], limits: &BatchLimits) -> Result<BatchInfo, Ba
     let header = view.header();
     let len_bytes = view.len_bytes();
     if len_bytes > limits.batch_bytes_max {
-        return Err(BatchError::TooLarge { len_bytes, batch_bytes_max: limits.batch_bytes_max });
+        return Err(BatchError::TooLarge {
+            len_bytes,
+            batch_bytes_max: limits.batch_bytes_max,
+        });
     }
     if header.base_offset.get() != 0 {
-        return Err(BatchError::BaseOffset { base_offset: header.base_offset.get() });
+        return Err(BatchError::BaseOffset {
+            base_offset: header.base_offset.get(),
+        });
     }
     let attributes = header.attributes();
     if !attributes.may_be_produced() {
-        return Err(BatchError::Attributes { attributes: attributes.0 });
+        return Err(BatchError::Attributes {
+            attributes: attributes.0,
+        });
     }
     let compression = attributes
         .compression()
-        .ok_or_else(|| BatchError::Compression { code: attributes.compression_code() })?;
+        .ok_or_else(|| BatchError::Compression {
+            code: attributes.compression_code(),
+        })?;
     let (count, delta) = (header.record_count.get(), header.last_offset_delta.get());
     let record_count = u32::try_from(count)
         .ok()
         .filter(|&records| {
             records > 0 && records <= limits.records_max && delta.checked_add(1) == Some(count)
         })
-        .ok_or(BatchError::RecordCount { record_count: count, last_offset_delta: delta })?;
-    Ok(BatchInfo { len_bytes, record_count, max_timestamp: header.max_timestamp(), compression })
+        .ok_or(BatchError::RecordCount {
+            record_count: count,
+            last_offset_delta: delta,
+        })?;
+    Ok(BatchInfo {
+        len_bytes,
+        record_count,
+        max_timestamp: header.max_timestamp(),
+        compression,
+    })
 }
 
 /// Checks the produced batch at the front of `bytes`, its CRC included.
@@ -91,16 +111,26 @@ pub fn copy_validated(batch: &[u8], destination: &mut [u8]) -> Result<(), BatchE
     let view = BatchView::parse(batch)?;
     let (batch, available_bytes) = (view.bytes(), destination.len());
     let Some(destination) = destination.get_mut(..batch.len()) else {
-        return Err(BatchError::Truncated { available_bytes, needed_bytes: batch.len() });
+        return Err(BatchError::Truncated {
+            available_bytes,
+            needed_bytes: batch.len(),
+        });
     };
     let (front, covered) = batch.split_at(BATCH_CRC_START);
     let (front_out, covered_out) = destination.split_at_mut(BATCH_CRC_START);
     front_out.copy_from_slice(front);
     let mut computed = 0;
-    for (from, to) in covered.chunks(COPY_CHUNK_BYTES).zip(covered_out.chunks_mut(COPY_CHUNK_BYTES)) {
+    for (from, to) in covered
+        .chunks(COPY_CHUNK_BYTES)
+        .zip(covered_out.chunks_mut(COPY_CHUNK_BYTES))
+    {
         to.copy_from_slice(from);
         computed = crc32c::crc32c_append(computed, to);
     }
     let stored = view.header().crc.get();
-    if stored == computed { Ok(()) } else { Err(BatchError::Crc { stored, computed }) }
+    if stored == computed {
+        Ok(())
+    } else {
+        Err(BatchError::Crc { stored, computed })
+    }
 }

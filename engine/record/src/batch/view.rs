@@ -6,7 +6,9 @@ use super::error::BatchError;
 use super::header::{BatchHeader, MAGIC};
 use super::records::Records;
 use crate::ids::TimestampMs;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_CRC_START, BATCH_HEADER_BYTES, BATCH_LENGTH_PREFIX_BYTES};
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_CRC_START, BATCH_HEADER_BYTES, BATCH_LENGTH_PREFIX_BYTES,
+};
 use crate::offset::Offset;
 
 /// A whole batch with a sound framing: magic, length, offsets that are not negative. Its CRC is not checked yet.
@@ -28,27 +30,47 @@ impl<'a> BatchView<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BatchError> {
         let available_bytes = bytes.len();
         let Ok((header, _)) = BatchHeader::ref_from_prefix(bytes) else {
-            return Err(BatchError::Truncated { available_bytes, needed_bytes: BATCH_HEADER_BYTES });
+            return Err(BatchError::Truncated {
+                available_bytes,
+                needed_bytes: BATCH_HEADER_BYTES,
+            });
         };
         if header.magic != MAGIC {
-            return Err(BatchError::Magic { magic: header.magic });
+            return Err(BatchError::Magic {
+                magic: header.magic,
+            });
         }
-        let len_bytes =
-            header.len_bytes().filter(|&len_bytes| len_bytes <= BATCH_BYTES_MAX).ok_or_else(|| {
+        let len_bytes = header
+            .len_bytes()
+            .filter(|&len_bytes| len_bytes <= BATCH_BYTES_MAX)
+            .ok_or_else(|| {
                 let length_max = BATCH_BYTES_MAX - BATCH_LENGTH_PREFIX_BYTES;
-                BatchError::Length { length: header.length.get(), length_max }
+                BatchError::Length {
+                    length: header.length.get(),
+                    length_max,
+                }
             })?;
         let base_offset = header
             .first_offset()
-            .ok_or_else(|| BatchError::BaseOffset { base_offset: header.base_offset.get() })?;
-        let last_offset = header.last_offset().ok_or_else(|| BatchError::RecordCount {
-            record_count: header.record_count.get(),
-            last_offset_delta: header.last_offset_delta.get(),
+            .ok_or_else(|| BatchError::BaseOffset {
+                base_offset: header.base_offset.get(),
+            })?;
+        let last_offset = header
+            .last_offset()
+            .ok_or_else(|| BatchError::RecordCount {
+                record_count: header.record_count.get(),
+                last_offset_delta: header.last_offset_delta.get(),
+            })?;
+        let bytes = bytes.get(..len_bytes).ok_or(BatchError::Truncated {
+            available_bytes,
+            needed_bytes: len_bytes,
         })?;
-        let bytes = bytes
-            .get(..len_bytes)
-            .ok_or(BatchError::Truncated { available_bytes, needed_bytes: len_bytes })?;
-        Ok(Self { header, bytes, base_offset, last_offset })
+        Ok(Self {
+            header,
+            bytes,
+            base_offset,
+            last_offset,
+        })
     }
 
     /// The header.
@@ -93,7 +115,11 @@ impl<'a> BatchView<'a> {
     /// [`BatchError::Crc`] when they differ.
     pub fn check_crc(&self) -> Result<(), BatchError> {
         let (stored, computed) = (self.header.crc.get(), self.computed_crc());
-        if stored == computed { Ok(()) } else { Err(BatchError::Crc { stored, computed }) }
+        if stored == computed {
+            Ok(())
+        } else {
+            Err(BatchError::Crc { stored, computed })
+        }
     }
 
     /// The records, each decoded as it is reached.

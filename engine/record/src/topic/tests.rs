@@ -5,7 +5,10 @@ fn a_topic_id_is_written_and_read_as_32_digits() {
     let id = TopicId::new(0xab);
     assert_eq!(id.to_string(), "000000000000000000000000000000ab");
     assert_eq!(id.to_string().parse(), Ok(id));
-    let partition = TopicPartition { topic: id, partition: PartitionIndex::new(3) };
+    let partition = TopicPartition {
+        topic: id,
+        partition: PartitionIndex::new(3),
+    };
     assert_eq!(partition.to_string(), "000000000000000000000000000000ab/3");
 }
 

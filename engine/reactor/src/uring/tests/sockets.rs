@@ -181,7 +181,10 @@ fn cancelling_a_send_to_a_peer_that_never_reads_ends_it() {
     let Pair { client, .. } = connected(&mut rig);
     let data = Bytes::from(vec![1; 16 << 20]);
     let stuck = loop {
-        let id = rig.submit(Op::Send { socket: client, data: vec![data.clone(), data.clone()] });
+        let id = rig.submit(Op::Send {
+            socket: client,
+            data: vec![data.clone(), data.clone()],
+        });
         rig.turn_for(Duration::from_millis(50));
         match rig.take(id) {
             Some(output) => assert!(Rig::count(output).unwrap() > 0),
@@ -190,7 +193,10 @@ fn cancelling_a_send_to_a_peer_that_never_reads_ends_it() {
     };
     rig.driver.cancel(stuck);
     let output = rig.wait_for(stuck);
-    assert_eq!(Rig::count(output).unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+    assert_eq!(
+        Rig::count(output).unwrap_err().raw_os_error(),
+        Some(libc::ECANCELED)
+    );
 }
 
 #[test]

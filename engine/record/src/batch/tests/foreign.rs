@@ -3,12 +3,14 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::records::{
-    Compression as ForeignCompression, Record, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions,
-    TimestampType as ForeignTimestampType,
+    Compression as ForeignCompression, Record, RecordBatchDecoder, RecordBatchEncoder,
+    RecordEncodeOptions, TimestampType as ForeignTimestampType,
 };
 
 use super::super::{BatchBuilder, HeaderData, RecordData, validate_produce};
-use super::super::{BatchLimits, BatchView, HeaderView, TimestampType, batches, stamp, stamp_append_time};
+use super::super::{
+    BatchLimits, BatchView, HeaderView, TimestampType, batches, stamp, stamp_append_time,
+};
 use super::sample;
 use crate::ids::{LeaderEpoch, TimestampMs};
 use crate::offset::Offset;
@@ -26,8 +28,14 @@ fn a_foreign_parser_reads_every_field_as_we_do() {
     for index in 0..300_u16 {
         let value = vec![b'v'; usize::from(index)];
         let headers = [
-            HeaderData { key: "", value: Some(b"") },
-            HeaderData { key: "ключ", value: (index % 2 == 0).then_some(b"value") },
+            HeaderData {
+                key: "",
+                value: Some(b""),
+            },
+            HeaderData {
+                key: "ключ",
+                value: (index % 2 == 0).then_some(b"value"),
+            },
         ];
         let record = RecordData {
             key: (index % 3 > 0).then_some(&value[..usize::from(index % 7).min(value.len())]),
@@ -40,7 +48,12 @@ fn a_foreign_parser_reads_every_field_as_we_do() {
     let mut second = builder.build().unwrap().to_vec();
     stamp(&mut second, Offset::new(72), LeaderEpoch::new(10)).unwrap();
     let mut third = sample().to_vec();
-    stamp(&mut third, Offset::new(372), LeaderEpoch::new(i32::MAX.cast_unsigned())).unwrap();
+    stamp(
+        &mut third,
+        Offset::new(372),
+        LeaderEpoch::new(i32::MAX.cast_unsigned()),
+    )
+    .unwrap();
     stamp_append_time(&mut third, TimestampMs::new(42)).unwrap();
     let image = [first, second, third].concat();
 
@@ -55,11 +68,17 @@ fn a_foreign_parser_reads_every_field_as_we_do() {
             assert_eq!(theirs.offset, ours.offset.get().cast_signed());
             assert_eq!(theirs.key.as_deref(), ours.key);
             assert_eq!(theirs.value.as_deref(), ours.value);
-            assert_eq!(theirs.partition_leader_epoch, header.partition_leader_epoch.get());
+            assert_eq!(
+                theirs.partition_leader_epoch,
+                header.partition_leader_epoch.get()
+            );
             assert_eq!(theirs.producer_id, header.producer_id.get());
             assert_eq!(theirs.producer_epoch, header.producer_epoch.get());
             let delta = i32::try_from(ours.offset.since(view.base_offset())).unwrap();
-            assert_eq!(theirs.sequence, header.base_sequence.get().wrapping_add(delta));
+            assert_eq!(
+                theirs.sequence,
+                header.base_sequence.get().wrapping_add(delta)
+            );
             assert_eq!(theirs.transactional, header.attributes().is_transactional());
             assert_eq!(theirs.control, header.attributes().is_control());
             assert!(!theirs.delete_horizon);
@@ -73,11 +92,16 @@ fn a_foreign_parser_reads_every_field_as_we_do() {
                     assert_eq!(ours.timestamp, TimestampMs::new(42));
                 }
             }
-            let headers: Vec<_> =
-                theirs.headers.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
+            let headers: Vec<_> = theirs
+                .headers
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_deref()))
+                .collect();
             assert_eq!(
                 headers,
-                ours.headers.map(|HeaderView { key, value }| (key, value)).collect::<Vec<_>>()
+                ours.headers
+                    .map(|HeaderView { key, value }| (key, value))
+                    .collect::<Vec<_>>()
             );
         }
     }
@@ -100,11 +124,19 @@ fn a_batch_of_a_foreign_encoder_is_taken_and_read() {
         timestamp: 1_000 + offset,
         key: (offset != 1).then(|| Bytes::from(format!("key {offset}"))),
         value: (offset != 2).then(|| Bytes::from(format!("value {offset}"))),
-        headers: [(StrBytes::from_static_str("h"), Some(Bytes::from_static(b"1")))].into_iter().collect(),
+        headers: [(
+            StrBytes::from_static_str("h"),
+            Some(Bytes::from_static(b"1")),
+        )]
+        .into_iter()
+        .collect(),
     };
     let records: Vec<Record> = (0..4).map(record).collect();
     let mut bytes = BytesMut::new();
-    let options = RecordEncodeOptions { version: 2, compression: ForeignCompression::None };
+    let options = RecordEncodeOptions {
+        version: 2,
+        compression: ForeignCompression::None,
+    };
     RecordBatchEncoder::encode(&mut bytes, &records, &options).unwrap();
 
     let info = validate_produce(&bytes, &BatchLimits::default()).unwrap();
@@ -121,6 +153,12 @@ fn a_batch_of_a_foreign_encoder_is_taken_and_read() {
         assert_eq!(theirs.timestamp, ours.timestamp.get());
         assert_eq!(theirs.key.as_deref(), ours.key);
         assert_eq!(theirs.value.as_deref(), ours.value);
-        assert_eq!(ours.headers.collect::<Vec<_>>(), [HeaderView { key: "h", value: Some(b"1") }]);
+        assert_eq!(
+            ours.headers.collect::<Vec<_>>(),
+            [HeaderView {
+                key: "h",
+                value: Some(b"1")
+            }]
+        );
     }
 }

@@ -3,8 +3,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::super::{
-    BatchBuilder, BatchError, BatchLimits, BatchView, HeaderData, RecordData, batches, copy_validated, stamp,
-    stamp_append_time, validate_produce,
+    BatchBuilder, BatchError, BatchLimits, BatchView, HeaderData, RecordData, batches,
+    copy_validated, stamp, stamp_append_time, validate_produce,
 };
 use crate::ids::{LeaderEpoch, TimestampMs};
 use crate::offset::Offset;
@@ -17,14 +17,24 @@ fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
 }
 
 fn record() -> impl Strategy<Value = Record> {
-    (bytes(), bytes(), vec((".{0,8}", bytes()), 0..4), any::<i64>())
+    (
+        bytes(),
+        bytes(),
+        vec((".{0,8}", bytes()), 0..4),
+        any::<i64>(),
+    )
 }
 
 fn build(records: &[Record]) -> Vec<u8> {
     let mut builder = BatchBuilder::new(4 << 20);
     for (key, value, headers, timestamp) in records {
-        let headers: Vec<HeaderData<'_>> =
-            headers.iter().map(|(key, value)| HeaderData { key, value: value.as_deref() }).collect();
+        let headers: Vec<HeaderData<'_>> = headers
+            .iter()
+            .map(|(key, value)| HeaderData {
+                key,
+                value: value.as_deref(),
+            })
+            .collect();
         let record = RecordData {
             key: key.as_deref(),
             value: value.as_deref(),

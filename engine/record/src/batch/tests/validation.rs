@@ -1,6 +1,7 @@
 use super::super::stamp::write_crc;
 use super::super::{
-    BatchBuilder, BatchError, BatchLimits, BatchView, RecordData, RecordError, stamp, validate_produce,
+    BatchBuilder, BatchError, BatchLimits, BatchView, RecordData, RecordError, stamp,
+    validate_produce,
 };
 use super::sample;
 use crate::ids::LeaderEpoch;
@@ -24,17 +25,40 @@ fn a_good_batch_is_taken() {
 #[test]
 fn each_wrong_field_is_named() {
     assert_eq!(check(|batch| batch[16] = 1), BatchError::Magic { magic: 1 });
-    assert!(matches!(check(|batch| batch[11] = 48), BatchError::Length { length: 48, .. }));
-    assert!(matches!(check(|batch| batch[8] = 0xff), BatchError::Length { .. }));
-    assert!(matches!(check(|batch| batch[8] = 0x7f), BatchError::Length { .. }));
-    assert!(matches!(check(|batch| batch[11] += 1), BatchError::Truncated { .. }));
-    assert_eq!(check(|batch| batch[7] = 1), BatchError::BaseOffset { base_offset: 1 });
-    assert!(matches!(check(|batch| batch[0] = 0xff), BatchError::BaseOffset { .. }));
-    assert_eq!(check(|batch| batch[22] = 5), BatchError::Compression { code: 5 });
+    assert!(matches!(
+        check(|batch| batch[11] = 48),
+        BatchError::Length { length: 48, .. }
+    ));
+    assert!(matches!(
+        check(|batch| batch[8] = 0xff),
+        BatchError::Length { .. }
+    ));
+    assert!(matches!(
+        check(|batch| batch[8] = 0x7f),
+        BatchError::Length { .. }
+    ));
+    assert!(matches!(
+        check(|batch| batch[11] += 1),
+        BatchError::Truncated { .. }
+    ));
+    assert_eq!(
+        check(|batch| batch[7] = 1),
+        BatchError::BaseOffset { base_offset: 1 }
+    );
+    assert!(matches!(
+        check(|batch| batch[0] = 0xff),
+        BatchError::BaseOffset { .. }
+    ));
+    assert_eq!(
+        check(|batch| batch[22] = 5),
+        BatchError::Compression { code: 5 }
+    );
     for attributes in [0x08, 0x10, 0x20, 0x40, 0x80] {
         assert_eq!(
             check(|batch| batch[22] = attributes),
-            BatchError::Attributes { attributes: attributes.into() }
+            BatchError::Attributes {
+                attributes: attributes.into()
+            }
         );
     }
     for (count, delta) in [(3, 1), (1, 1), (0, 255)] {
@@ -45,16 +69,34 @@ fn each_wrong_field_is_named() {
         batch[57..61].fill(0);
         batch[23..27].fill(0xff);
     });
-    assert!(matches!(error, BatchError::RecordCount { record_count: 0, last_offset_delta: -1 }));
+    assert!(matches!(
+        error,
+        BatchError::RecordCount {
+            record_count: 0,
+            last_offset_delta: -1
+        }
+    ));
 }
 
 #[test]
 fn limits_of_the_topic_hold() {
     let batch = sample();
-    let limits = BatchLimits { batch_bytes_max: batch.len() - 1, ..BatchLimits::default() };
-    assert!(matches!(validate_produce(&batch, &limits), Err(BatchError::TooLarge { .. })));
-    let limits = BatchLimits { records_max: 1, ..BatchLimits::default() };
-    assert!(matches!(validate_produce(&batch, &limits), Err(BatchError::RecordCount { .. })));
+    let limits = BatchLimits {
+        batch_bytes_max: batch.len() - 1,
+        ..BatchLimits::default()
+    };
+    assert!(matches!(
+        validate_produce(&batch, &limits),
+        Err(BatchError::TooLarge { .. })
+    ));
+    let limits = BatchLimits {
+        records_max: 1,
+        ..BatchLimits::default()
+    };
+    assert!(matches!(
+        validate_produce(&batch, &limits),
+        Err(BatchError::RecordCount { .. })
+    ));
 }
 
 #[test]
@@ -63,7 +105,10 @@ fn stamping_leaves_the_crc_valid() {
     stamp(&mut batch, Offset::new(5), LeaderEpoch::new(6)).unwrap();
     let view = BatchView::parse(&batch).unwrap();
     assert!(view.crc_is_valid());
-    assert_eq!((view.base_offset(), view.last_offset()), (Offset::new(5), Offset::new(6)));
+    assert_eq!(
+        (view.base_offset(), view.last_offset()),
+        (Offset::new(5), Offset::new(6))
+    );
     assert!(stamp(&mut [0; 60], Offset::ZERO, LeaderEpoch::new(0)).is_err());
 }
 
@@ -71,7 +116,10 @@ fn stamping_leaves_the_crc_valid() {
 fn offsets_beyond_the_largest_are_refused() {
     let mut batch = sample().to_vec();
     stamp(&mut batch, Offset::MAX, LeaderEpoch::new(6)).unwrap();
-    assert!(matches!(BatchView::parse(&batch), Err(BatchError::RecordCount { .. })));
+    assert!(matches!(
+        BatchView::parse(&batch),
+        Err(BatchError::RecordCount { .. })
+    ));
 }
 
 #[test]
@@ -93,11 +141,22 @@ fn bytes_after_the_last_record_are_noticed() {
 #[test]
 fn a_full_builder_refuses_and_stays_as_it_was() {
     let mut builder = BatchBuilder::new(100);
-    let record = RecordData { value: Some(b"0123456789"), ..RecordData::default() };
+    let record = RecordData {
+        value: Some(b"0123456789"),
+        ..RecordData::default()
+    };
     builder.append(&record).unwrap();
     builder.append(&record).unwrap();
-    assert!(matches!(builder.append(&record), Err(BatchError::TooLarge { .. })));
+    assert!(matches!(
+        builder.append(&record),
+        Err(BatchError::TooLarge { .. })
+    ));
     let batch = builder.build().unwrap();
-    assert_eq!(validate_produce(&batch, &BatchLimits::default()).unwrap().record_count, 2);
+    assert_eq!(
+        validate_produce(&batch, &BatchLimits::default())
+            .unwrap()
+            .record_count,
+        2
+    );
     assert!(BatchBuilder::new(100).build().is_err());
 }
