@@ -1,0 +1,265 @@
+//! The checkpoint: what recovery begins from.
+//!
+//! Two slots in one file, written in turn, each with a sequence number and a CRC: a write that is torn leaves the
+//! other slot. All numbers are little-endian.
+//!
+//! ```text
+//! byte  0   magic             8 bytes   "RLOGCKP1"
+//!       8   CRC-32C           u32       of byte 12 to the end of the body
+//!      12   version           u16       1
+//!      14   flags             u16       bit 0: closed cleanly, nothing was written since
+//!      16   sequence          u64       the slot with the higher one counts; its lowest bit is the slot
+//!      24   durable end       u64       offset
+//!      32   durable position  u64       where the durable end lies in the active segment
+//!      40   active base       u64       base offset of the active segment
+//!      48   log start         u64       offset
+//!      56   high watermark    u64       offset
+//!      64   first append      i64       ms, of the active segment; -1: none
+//!      72   last append       i64       ms, of the active segment; -1: none
+//!      80   max time stamp    i64       ms, of the active segment
+//!      88   epochs            u32       count
+//!      92   index entries     u32       count
+//!      96   epochs            16 bytes each: epoch u32, 0 u32, start offset u64
+//!           index entries     24 bytes each: offset u64, position u64, largest time stamp before i64
+//! ```
+
+use bytes::Bytes;
+use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
+use zerocopy::little_endian::{I64, U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use ringlog_reactor::{AlignedBuf, File, Reactor};
+
+use crate::directory::{Directory, Mode};
+use crate::epochs::{EpochCache, EpochStart};
+use crate::error::FileError;
+use crate::index::{IndexEntry, SparseIndex};
+use crate::limits::{BLOCK_BYTES, CHECKPOINT_SLOT_BYTES, EPOCHS_MAX, INDEX_ENTRIES_MAX};
+use crate::names::CHECKPOINT;
+
+const MAGIC: [u8; 8] = *b"RLOGCKP1";
+const VERSION: u16 = 1;
+const FLAG_CLEAN: u16 = 1;
+const CRC_START: usize = 12;
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Header {
+    magic: [u8; 8],
+    crc: U32,
+    version: U16,
+    flags: U16,
+    sequence: U64,
+    durable_end: U64,
+    durable_position: U64,
+    active_base: U64,
+    log_start: U64,
+    high_watermark: U64,
+    first_append: I64,
+    last_append: I64,
+    max_timestamp: I64,
+    epochs: U32,
+    index_entries: U32,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct EpochRecord {
+    epoch: U32,
+    zero: U32,
+    start: U64,
+}
+
+/// An entry of a sparse index, in a checkpoint and in an index file.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct IndexRecord {
+    offset: U64,
+    position: U64,
+    max_timestamp_before: I64,
+}
+
+const _: () = assert!(size_of::<Header>() == 96);
+const _: () = assert!(size_of::<EpochRecord>() == 16);
+const _: () = assert!(size_of::<IndexRecord>() == 24);
+const _: () = assert!(
+    96 + EPOCHS_MAX * size_of::<EpochRecord>() + INDEX_ENTRIES_MAX * size_of::<IndexRecord>()
+        <= CHECKPOINT_SLOT_BYTES
+);
+const _: () = assert!((CHECKPOINT_SLOT_BYTES as u64).is_multiple_of(BLOCK_BYTES));
+
+impl From<&IndexEntry> for IndexRecord {
+    fn from(entry: &IndexEntry) -> Self {
+        Self {
+            offset: entry.offset.get().into(),
+            position: entry.position.into(),
+            max_timestamp_before: entry.max_timestamp_before.get().into(),
+        }
+    }
+}
+
+impl From<&IndexRecord> for IndexEntry {
+    fn from(record: &IndexRecord) -> Self {
+        Self {
+            offset: Offset::new(record.offset.get()),
+            position: record.position.get(),
+            max_timestamp_before: TimestampMs::new(record.max_timestamp_before.get()),
+        }
+    }
+}
+
+/// What a checkpoint holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    pub(crate) is_clean: bool,
+    pub(crate) sequence: u64,
+    pub(crate) durable_end: Offset,
+    pub(crate) durable_position: u64,
+    pub(crate) active_base: Offset,
+    pub(crate) log_start: Offset,
+    pub(crate) high_watermark: Offset,
+    pub(crate) first_append: Option<TimestampMs>,
+    pub(crate) last_append: Option<TimestampMs>,
+    pub(crate) max_timestamp: TimestampMs,
+    pub(crate) epochs: EpochCache,
+    pub(crate) index: SparseIndex,
+}
+
+impl Checkpoint {
+    /// The bytes of its slot.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let count = |len: usize| U32::new(u32::try_from(len).unwrap_or(u32::MAX));
+        let header = Header {
+            magic: MAGIC,
+            crc: 0.into(),
+            version: VERSION.into(),
+            flags: if self.is_clean { FLAG_CLEAN } else { 0 }.into(),
+            sequence: self.sequence.into(),
+            durable_end: self.durable_end.get().into(),
+            durable_position: self.durable_position.into(),
+            active_base: self.active_base.get().into(),
+            log_start: self.log_start.get().into(),
+            high_watermark: self.high_watermark.get().into(),
+            first_append: self.first_append.unwrap_or(TimestampMs::NONE).get().into(),
+            last_append: self.last_append.unwrap_or(TimestampMs::NONE).get().into(),
+            max_timestamp: self.max_timestamp.get().into(),
+            epochs: count(self.epochs.entries().len()),
+            index_entries: count(self.index.entries().len()),
+        };
+        let mut bytes = header.as_bytes().to_vec();
+        for entry in self.epochs.entries() {
+            let record = EpochRecord {
+                epoch: entry.epoch.get().into(),
+                zero: 0.into(),
+                start: entry.start.get().into(),
+            };
+            bytes.extend_from_slice(record.as_bytes());
+        }
+        for entry in self.index.entries() {
+            bytes.extend_from_slice(IndexRecord::from(entry).as_bytes());
+        }
+        let crc = U32::new(crc32c::crc32c(&bytes[CRC_START..]));
+        bytes[CRC_START - size_of::<U32>()..CRC_START].copy_from_slice(crc.as_bytes());
+        bytes
+    }
+
+    /// The checkpoint at the front of a slot, if there is a whole one.
+    pub(crate) fn decode(slot: &[u8]) -> Option<Self> {
+        let (header, body) = Header::ref_from_prefix(slot).ok()?;
+        let (epochs, index) = (
+            usize::try_from(header.epochs.get()).ok()?,
+            usize::try_from(header.index_entries.get()).ok()?,
+        );
+        if header.magic != MAGIC || epochs > EPOCHS_MAX || index > INDEX_ENTRIES_MAX {
+            return None;
+        }
+        let body_bytes = epochs * size_of::<EpochRecord>() + index * size_of::<IndexRecord>();
+        let covered = slot.get(CRC_START..size_of::<Header>() + body_bytes)?;
+        if crc32c::crc32c(covered) != header.crc.get() || header.version.get() != VERSION {
+            return None;
+        }
+        let (epochs, rest) = <[EpochRecord]>::ref_from_prefix_with_elems(body, epochs).ok()?;
+        let (index, _) = <[IndexRecord]>::ref_from_prefix_with_elems(rest, index).ok()?;
+        let epoch = |record: &EpochRecord| EpochStart {
+            epoch: LeaderEpoch::new(record.epoch.get()),
+            start: Offset::new(record.start.get()),
+        };
+        let time =
+            |ms: I64| Some(TimestampMs::new(ms.get())).filter(|&time| time != TimestampMs::NONE);
+        Some(Self {
+            is_clean: header.flags.get() & FLAG_CLEAN != 0,
+            sequence: header.sequence.get(),
+            durable_end: Offset::new(header.durable_end.get()),
+            durable_position: header.durable_position.get(),
+            active_base: Offset::new(header.active_base.get()),
+            log_start: Offset::new(header.log_start.get()),
+            high_watermark: Offset::new(header.high_watermark.get()),
+            first_append: time(header.first_append),
+            last_append: time(header.last_append),
+            max_timestamp: TimestampMs::new(header.max_timestamp.get()),
+            epochs: EpochCache::from_entries(epochs.iter().map(epoch).collect())?,
+            index: SparseIndex::from_entries(index.iter().map(IndexEntry::from).collect())?,
+        })
+    }
+}
+
+/// What the log knows of its checkpoint file.
+pub(crate) struct CheckpointState {
+    pub(crate) file: File,
+    /// Sequence of the last one that was written or found.
+    pub(crate) sequence: u64,
+    /// [`crate::log::LogState::durable_bytes`] when it was taken.
+    pub(crate) durable_bytes: u64,
+    /// It says that nothing was written since.
+    pub(crate) is_clean: bool,
+    /// One is being written.
+    pub(crate) is_busy: bool,
+    /// One was asked for and has not begun.
+    pub(crate) is_wanted: bool,
+}
+
+/// Opens the checkpoint file, which is made when it is missing, and reads what it holds.
+pub(crate) async fn load(
+    reactor: &Reactor,
+    directory: &Directory,
+) -> Result<(File, Option<Checkpoint>), FileError> {
+    let path = directory.join(CHECKPOINT);
+    let file = directory.open(&path, Mode::Either).await?;
+    directory.sync().await?;
+    let slot_bytes = CHECKPOINT_SLOT_BYTES;
+    let mut newest: Option<Checkpoint> = None;
+    for slot in 0..2 {
+        let buf = reactor
+            .buffer(slot_bytes)
+            .unwrap_or_else(|| AlignedBuf::unpooled(slot_bytes));
+        let (read, buf) = file
+            .read_at(slot * slot_bytes as u64, buf, slot_bytes)
+            .await;
+        let read = read.map_err(|error| FileError::new("read", &path, error))?;
+        let found = Checkpoint::decode(&buf[..read.min(slot_bytes)])
+            .filter(|found| found.sequence % 2 == slot);
+        if let Some(found) = found
+            && newest
+                .as_ref()
+                .is_none_or(|newest| newest.sequence < found.sequence)
+        {
+            newest = Some(found);
+        }
+    }
+    Ok((file, newest))
+}
+
+/// `bytes` in whole blocks, as a direct write wants them.
+pub(crate) fn to_blocks(reactor: &Reactor, bytes: &[u8]) -> Bytes {
+    let block = crate::tail::block_ceil(bytes.len() as u64);
+    let padded = usize::try_from(block).unwrap_or(bytes.len());
+    let mut buf = reactor
+        .buffer(padded)
+        .unwrap_or_else(|| AlignedBuf::unpooled(padded));
+    buf[..bytes.len()].copy_from_slice(bytes);
+    buf[bytes.len()..padded].fill(0);
+    buf.freeze(padded)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! When checkpoints are written, and what changes durably through them: the log start and the leader epoch.
+
+use std::io;
+
+use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
+
+use crate::checkpoint::{Checkpoint, to_blocks};
+use crate::epochs::EpochCache;
+use crate::error::ChangeError;
+use crate::index::SparseIndex;
+use crate::limits::CHECKPOINT_SLOT_BYTES;
+use crate::log::{LogInner, LogState};
+use crate::segment::Segment;
+
+/// Whether anything may be written after a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// The log goes on.
+    No,
+    /// It is the last write of a log that was closed: the next open need not scan.
+    Clean,
+}
+
+impl LogInner {
+    /// Has a checkpoint written that nobody waits for, unless one is under way.
+    pub(crate) fn start_checkpoint(&self, state: &mut LogState) {
+        if state.checkpoint.is_busy || state.checkpoint.is_wanted || state.is_ended() {
+            return;
+        }
+        state.checkpoint.is_wanted = true;
+        self.spawn("checkpoint", |log| async move {
+            loop {
+                log.state.borrow_mut().checkpoint.is_wanted = false;
+                match log.write_checkpoint(Closing::No).await {
+                    Err(ChangeError::NoSpace) if !log.is_ended() => {
+                        log.state.borrow_mut().checkpoint.is_wanted = true;
+                        log.wait_for_space().await;
+                    }
+                    _ => break,
+                }
+            }
+            log.set_without_space(false);
+            log.request_flush();
+        });
+    }
+
+    /// Writes a checkpoint of what is durable now; it is durable when this returns.
+    pub(crate) async fn write_checkpoint(&self, closing: Closing) -> Result<(), ChangeError> {
+        self.changed.wait(|| self.take_checkpoint_turn()).await?;
+        let result = self.write_slot(closing).await;
+        self.state.borrow_mut().checkpoint.is_busy = false;
+        self.changed.notify();
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(ChangeError::NoSpace),
+            Err(error) => {
+                self.fail("write the checkpoint", &error);
+                Ok(self.check_failure()?)
+            }
+        }
+    }
+
+    fn take_checkpoint_turn(&self) -> Option<Result<(), ChangeError>> {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(failure) = &state.failure {
+            return Some(Err(failure.clone().into()));
+        }
+        (!std::mem::replace(&mut state.checkpoint.is_busy, true)).then_some(Ok(()))
+    }
+
+    async fn write_slot(&self, closing: Closing) -> io::Result<()> {
+        let (file, checkpoint, durable_bytes) = {
+            let state = &*self.state.borrow();
+            let checkpoint = state.to_checkpoint(state.checkpoint.sequence + 1, closing);
+            (
+                state.checkpoint.file.clone(),
+                checkpoint,
+                state.durable_bytes,
+            )
+        };
+        let position = (checkpoint.sequence % 2) * CHECKPOINT_SLOT_BYTES as u64;
+        file.write_at(position, to_blocks(&self.env.reactor, &checkpoint.encode()))
+            .await?;
+        file.sync_data().await?;
+        let state = &mut *self.state.borrow_mut();
+        state.checkpoint.sequence = checkpoint.sequence;
+        state.checkpoint.durable_bytes = durable_bytes;
+        state.checkpoint.is_clean = checkpoint.is_clean;
+        self.env.counters.checkpoints.add(1);
+        Ok(())
+    }
+
+    pub(crate) async fn begin_epoch(&self, epoch: LeaderEpoch) -> Result<(), ChangeError> {
+        {
+            let state = &*self.state.borrow();
+            if state.is_closed {
+                return Err(ChangeError::Closed);
+            }
+            if let Some(latest) = state.epochs.latest().filter(|&latest| latest >= epoch) {
+                return Err(ChangeError::StaleEpoch { epoch, latest });
+            }
+        }
+        self.flush_all().await?;
+        {
+            let state = &mut *self.state.borrow_mut();
+            let log_end = state.log_end;
+            state.epochs.begin(epoch, log_end);
+        }
+        // Appends since then are behind the durable end, and so is nothing that the checkpoint says.
+        self.write_checkpoint(Closing::No).await
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), ChangeError> {
+        if std::mem::replace(&mut self.state.borrow_mut().is_closed, true) {
+            return Ok(());
+        }
+        self.flush_all().await?;
+        self.changed.wait(|| self.is_at_rest().then_some(())).await;
+        let written = self.write_checkpoint(Closing::Clean).await;
+        self.changed.notify();
+        written
+    }
+
+    /// Whether every segment stands under its own name, so that nothing is left to do in the directory.
+    fn is_at_rest(&self) -> bool {
+        let state = self.state.borrow();
+        state.failure.is_some() || state.segments.values().all(Segment::is_at_rest)
+    }
+}
+
+impl LogState {
+    fn to_checkpoint(&self, sequence: u64, closing: Closing) -> Checkpoint {
+        let active = self.segment_of_durable_end();
+        let position = active.map_or(0, |active| active.durable_bytes);
+        let index = active.map(|active| {
+            let durable = active
+                .index
+                .entries()
+                .iter()
+                .filter(|entry| entry.position < position);
+            SparseIndex::from_entries(durable.copied().collect()).unwrap_or_default()
+        });
+        Checkpoint {
+            is_clean: closing == Closing::Clean && self.durable_end == self.log_end,
+            sequence,
+            durable_end: self.durable_end,
+            durable_position: position,
+            active_base: active.map_or(Offset::ZERO, |active| active.base),
+            log_start: self.log_start,
+            high_watermark: self.high_watermark,
+            first_append: active.and_then(|active| active.first_append),
+            last_append: active.and_then(|active| active.last_append),
+            max_timestamp: active.map_or(TimestampMs::NONE, |active| active.max_timestamp),
+            epochs: self.durable_epochs(),
+            index: index.unwrap_or_default(),
+        }
+    }
+
+    /// The segment that the durable end lies in: the last one with a durable end, or the one before the first that
+    /// has none.
+    fn segment_of_durable_end(&self) -> Option<&Segment> {
+        let holds = |segment: &&Segment| {
+            segment.base < self.durable_end
+                || (segment.base == self.durable_end && segment.is_at_rest())
+        };
+        self.segments
+            .values()
+            .rev()
+            .find(holds)
+            .or_else(|| self.segments.values().next())
+    }
+
+    fn durable_epochs(&self) -> EpochCache {
+        let mut epochs = self.epochs.clone();
+        epochs.truncate(self.durable_end);
+        epochs
+    }
+}

@@ -1,0 +1,82 @@
+//! The settings of a log.
+
+use ringlog_record::batch::TimestampType;
+
+use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENT_CLASSES_BYTES};
+
+/// When an append counts as stable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it is on the device.
+    #[default]
+    Sync,
+    /// At once; it is written behind within `flush_ms`.
+    Async,
+    /// At once, and never written. Reserved: a log refuses to open with it.
+    Memory,
+}
+
+/// The settings of a log, one for each partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// When an append counts as stable.
+    pub durability: Durability,
+    /// How long records are kept after they were appended; for ever without.
+    pub retention_ms: Option<u64>,
+    /// How many bytes are kept at least; all without.
+    pub retention_bytes: Option<u64>,
+    /// Size of a full-grown segment.
+    pub segment_bytes: u64,
+    /// Age at which a segment is sealed although it is not full.
+    pub segment_ms: u64,
+    /// How long `async` appends may wait to be written.
+    pub flush_ms: u64,
+    /// Largest batch that is taken.
+    pub max_batch_bytes: u32,
+    /// Whose time stamps records carry.
+    pub timestamp_type: TimestampType,
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Sync,
+            retention_ms: Some(7 * DAY_MS),
+            retention_bytes: None,
+            segment_bytes: SEGMENT_BYTES_MAX,
+            segment_ms: DAY_MS,
+            flush_ms: 20,
+            max_batch_bytes: 1 << 20,
+            timestamp_type: TimestampType::Create,
+        }
+    }
+}
+
+impl LogConfig {
+    /// The size of the next file for a log that needs `needed_bytes` of it, has filled a file of `filled_bytes` if
+    /// any, and grows by a class when it has.
+    pub(crate) fn file_bytes(&self, filled_bytes: u64, needed_bytes: u64) -> u64 {
+        let largest = self
+            .segment_bytes
+            .clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+        let fits = |class: &u64| *class > filled_bytes && *class >= needed_bytes;
+        let grown = SEGMENT_CLASSES_BYTES
+            .into_iter()
+            .map(|class| class.min(largest))
+            .find(fits);
+        let fallback = SEGMENT_CLASSES_BYTES
+            .into_iter()
+            .find(|&class| class >= needed_bytes);
+        let bytes = grown.unwrap_or(if largest >= needed_bytes {
+            largest
+        } else {
+            fallback.unwrap_or(largest)
+        });
+        bytes.next_multiple_of(crate::limits::BLOCK_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! What the logs of a shard count.
+
+use std::cell::Cell;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(Cell<u64>);
+
+impl Counter {
+    /// Adds.
+    pub fn add(&self, count: u64) {
+        self.0.set(self.0.get().saturating_add(count));
+    }
+
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What the logs of a shard count.
+#[derive(Debug, Default)]
+pub struct LogCounters {
+    /// Flush groups that became durable.
+    pub flush_groups: Counter,
+    /// Rounds of the flusher.
+    pub flush_rounds: Counter,
+    /// Bytes of batches appended.
+    pub appended_bytes: Counter,
+    /// Bytes written to segment files, whole blocks.
+    pub written_bytes: Counter,
+    /// Segments begun in a prepared file.
+    pub rolls_prepared: Counter,
+    /// Segments begun in a file that nobody had prepared.
+    pub rolls_unprepared: Counter,
+    /// Checkpoints written.
+    pub checkpoints: Counter,
+    /// Reads answered from memory.
+    pub reads_from_memory: Counter,
+    /// Reads answered from disk.
+    pub reads_from_disk: Counter,
+    /// Appends refused for want of space on the device.
+    pub appends_without_space: Counter,
+    /// Appends refused for want of memory.
+    pub appends_throttled: Counter,
+    /// Segments removed by retention or `delete_records`.
+    pub segments_removed: Counter,
+    /// Logs that failed for good.
+    pub failures: Counter,
+}

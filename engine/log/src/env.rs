@@ -1,0 +1,49 @@
+//! What a log needs of the shard that owns it.
+
+use std::rc::Rc;
+
+use ringlog_reactor::Reactor;
+
+use crate::bulk::BulkFiles;
+use crate::cache::CacheBudget;
+use crate::counters::LogCounters;
+use crate::flusher::Flusher;
+use crate::space::SpaceGauge;
+
+/// What a log needs of the shard that owns it; shared by all logs of the shard.
+#[derive(Clone)]
+pub struct LogEnv {
+    /// The reactor of the shard.
+    pub reactor: Reactor,
+    /// Who prepares files.
+    pub bulk: Rc<dyn BulkFiles>,
+    /// Who makes appends durable.
+    pub flusher: Flusher,
+    /// How much of the tails stays in memory.
+    pub cache: CacheBudget,
+    /// Whether the device has room.
+    pub space: SpaceGauge,
+    /// What is counted.
+    pub counters: Rc<LogCounters>,
+}
+
+impl LogEnv {
+    /// An environment with a flusher of its own and counters at zero.
+    pub fn new(
+        reactor: Reactor,
+        bulk: Rc<dyn BulkFiles>,
+        cache: CacheBudget,
+        space: SpaceGauge,
+    ) -> Self {
+        let counters = Rc::new(LogCounters::default());
+        let flusher = Flusher::start(&reactor, Rc::clone(&counters));
+        Self {
+            reactor,
+            bulk,
+            flusher,
+            cache,
+            space,
+            counters,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Group commit: what makes the appends of a shard durable, in rounds.
+//!
+//! A round writes the flush groups of all logs that wait, then syncs each file once; what is appended meanwhile
+//! joins the next round. Nothing waits when nothing is under way. A log has one group in flight: its writes end
+//! before those of the next group, which repeats the partial last block, begin.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use futures_util::future::join_all;
+use ringlog_reactor::{Instant, Reactor, Task};
+
+use crate::counters::LogCounters;
+use crate::flush::FlushGroup;
+use crate::log::LogInner;
+use crate::signal::Signal;
+
+/// The flusher of a shard. Clones share it; it ends with the last one.
+#[derive(Clone)]
+pub struct Flusher {
+    shared: Rc<Shared>,
+    _task: Rc<Task<()>>,
+}
+
+struct Shared {
+    waiting: RefCell<Waiting>,
+    changed: Signal,
+}
+
+#[derive(Default)]
+struct Waiting {
+    logs: BTreeMap<u64, (Rc<LogInner>, Instant)>,
+    next_id: u64,
+}
+
+impl Flusher {
+    /// Starts the flusher of a shard.
+    pub fn start(reactor: &Reactor, counters: Rc<LogCounters>) -> Self {
+        let shared = Rc::new(Shared {
+            waiting: RefCell::default(),
+            changed: Signal::default(),
+        });
+        let task = reactor.spawn(
+            "flusher",
+            run(reactor.clone(), Rc::clone(&shared), counters),
+        );
+        Self {
+            shared,
+            _task: Rc::new(task),
+        }
+    }
+
+    /// A number for a log that will be flushed here.
+    pub(crate) fn register(&self) -> u64 {
+        let mut waiting = self.shared.waiting.borrow_mut();
+        waiting.next_id += 1;
+        waiting.next_id
+    }
+
+    /// Has a log flushed at `due`, or earlier when that was asked for before.
+    pub(crate) fn flush(&self, log: &Rc<LogInner>, due: Instant) {
+        let mut waiting = self.shared.waiting.borrow_mut();
+        let sooner = match waiting.logs.get_mut(&log.id) {
+            Some((_, at)) if *at <= due => false,
+            Some((_, at)) => {
+                *at = due;
+                true
+            }
+            None => {
+                waiting.logs.insert(log.id, (Rc::clone(log), due));
+                true
+            }
+        };
+        drop(waiting);
+        if sooner {
+            self.shared.changed.notify();
+        }
+    }
+}
+
+impl Shared {
+    /// Takes the logs that are due, or tells when the first one will be.
+    fn take_due(&self, now: Instant) -> Result<Vec<Rc<LogInner>>, Option<Instant>> {
+        let logs = &mut self.waiting.borrow_mut().logs;
+        let due: Vec<u64> = logs
+            .iter()
+            .filter(|(_, (_, at))| *at <= now)
+            .map(|(&id, _)| id)
+            .collect();
+        if due.is_empty() {
+            return Err(logs.values().map(|&(_, at)| at).min());
+        }
+        Ok(due
+            .iter()
+            .filter_map(|id| logs.remove(id))
+            .map(|(log, _)| log)
+            .collect())
+    }
+}
+
+async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
+    loop {
+        let due = next_due(&reactor, &shared).await;
+        let groups: Vec<FlushGroup> = due.iter().filter_map(LogInner::begin_group).collect();
+        drop(due);
+        if groups.is_empty() {
+            continue;
+        }
+        counters.flush_rounds.add(1);
+        if cfg!(feature = "omit-one-write-per-block") {
+            for group in groups {
+                reactor
+                    .spawn(
+                        "flush group",
+                        async move { group.write().await.sync().await },
+                    )
+                    .detach();
+            }
+            reactor.yield_now().await;
+            continue;
+        }
+        let written = join_all(groups.into_iter().map(FlushGroup::write)).await;
+        join_all(written.into_iter().map(FlushGroup::sync)).await;
+    }
+}
+
+/// Waits until logs are due.
+async fn next_due(reactor: &Reactor, shared: &Shared) -> Vec<Rc<LogInner>> {
+    loop {
+        let first = match shared.take_due(reactor.now()) {
+            Ok(due) => return due,
+            Err(first) => first,
+        };
+        let mut sleep = pin!(async {
+            match first {
+                Some(at) => reactor.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut registered = false;
+        poll_fn(|cx| {
+            if registered {
+                // Woken by the signal or by the timer: look again either way.
+                return Poll::Ready(());
+            }
+            registered = true;
+            shared.changed.register(cx);
+            sleep.as_mut().poll(cx)
+        })
+        .await;
+    }
+}

@@ -1,0 +1,65 @@
+//! The bounds of a log, in one place, with the relations between them asserted at compile time.
+
+/// Granularity of direct I/O, in bytes.
+pub const BLOCK_BYTES: u64 = ringlog_reactor::limits::BLOCK_BYTES as u64;
+
+/// Bytes from one slot of a checkpoint file to the other.
+pub const CHECKPOINT_SLOT_BYTES: usize = 128 << 10;
+
+/// Most bytes of a flush group, and of the batches of one append. A constant of the format: after a crash at most
+/// this much behind the durable end can be torn.
+pub const FLUSH_GROUP_BYTES_MAX: u64 = 4 << 20;
+
+/// Sizes that segment files grow through.
+pub const SEGMENT_CLASSES_BYTES: [u64; 3] = [1 << 20, 16 << 20, 256 << 20];
+
+/// Smallest `segment_bytes`.
+pub const SEGMENT_BYTES_MIN: u64 = SEGMENT_CLASSES_BYTES[0];
+
+/// Largest `segment_bytes`.
+pub const SEGMENT_BYTES_MAX: u64 = SEGMENT_CLASSES_BYTES[2];
+
+/// Bytes between two entries of the sparse index.
+pub const INDEX_INTERVAL_BYTES: u64 = 64 << 10;
+
+/// Most entries of the index of a segment.
+pub const INDEX_ENTRIES_MAX: usize = (SEGMENT_BYTES_MAX / INDEX_INTERVAL_BYTES) as usize + 1;
+
+/// Most entries of the leader epoch cache; the oldest go first.
+pub const EPOCHS_MAX: usize = 1024;
+
+/// Bytes made durable behind a checkpoint that ask for the next one.
+pub const CHECKPOINT_INTERVAL_BYTES: u64 = 8 << 20;
+
+/// Most bytes that may be written behind a checkpoint: a flush group beyond waits for the next one. Recovery looks
+/// for batches no further.
+pub const CHECKPOINT_LAG_BYTES_MAX: u64 = 16 << 20;
+
+/// Chunks of the tail are at least this large when more than one append at a time meets in them.
+pub const CHUNK_BYTES_MIN: usize = 16 << 10;
+
+/// Chunks of the tail grow up to this while appends are many; one that holds a large batch is larger.
+pub const CHUNK_BYTES_MAX: usize = 1 << 20;
+
+/// Most bytes of a log that are in memory and not on the device; appends above are throttled.
+pub const PENDING_BYTES_MAX: u64 = 32 << 20;
+
+/// Most bytes that one read takes from disk, unless a single batch is larger.
+pub const DISK_READ_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes of a buffer that any batch fits into wherever it begins.
+pub const SCAN_BYTES: usize = (4 << 20) + (16 << 10);
+
+/// How long to wait before asking again for space that the file system did not have, in milliseconds.
+pub const SPACE_RETRY_MS: u64 = 500;
+
+/// Bytes waiting at which a log of `async` durability is flushed before its time.
+pub const WRITE_BEHIND_BYTES: u64 = 1 << 20;
+
+const _: () = assert!(ringlog_record::limits::BATCH_BYTES_MAX as u64 <= FLUSH_GROUP_BYTES_MAX);
+const _: () = assert!(SCAN_BYTES as u64 >= FLUSH_GROUP_BYTES_MAX + BLOCK_BYTES);
+const _: () = assert!(SEGMENT_CLASSES_BYTES[1] >= FLUSH_GROUP_BYTES_MAX);
+const _: () =
+    assert!(CHECKPOINT_LAG_BYTES_MAX >= CHECKPOINT_INTERVAL_BYTES + FLUSH_GROUP_BYTES_MAX);
+const _: () = assert!(SEGMENT_BYTES_MAX <= u32::MAX as u64);
+const _: () = assert!(SCAN_BYTES <= ringlog_reactor::limits::BUFFER_BYTES_MAX);

@@ -1,0 +1,96 @@
+//! The prepared file `next`: how it comes to be.
+//!
+//! It is made under a temporary name off the data path, renamed, and its directory synced; then it is ready. The log
+//! rolls into it and writes to it under that name, and renames it to its base offset afterwards. Not before that
+//! rename is durable is another one prepared.
+
+use std::io;
+use std::rc::Rc;
+
+use ringlog_reactor::File;
+
+use crate::directory::Mode;
+use crate::error::FileError;
+use crate::log::LogInner;
+use crate::names::{NEXT, NEXT_TEMPORARY};
+use crate::segment::Segment;
+
+/// How far the prepared file is.
+pub(crate) enum NextFile {
+    /// There is none.
+    Absent,
+    /// It is being made.
+    Preparing,
+    /// It can be rolled into.
+    Ready { file: File, len_bytes: u64 },
+    /// It could not be made; tried again after the next roll.
+    Failed,
+    /// Nobody prepares files here.
+    Unavailable,
+}
+
+impl NextFile {
+    /// Takes the file when it is ready and holds `needed_bytes`.
+    pub(crate) fn take(&mut self, needed_bytes: u64) -> Option<(File, u64)> {
+        match self {
+            Self::Ready { file, len_bytes } if *len_bytes >= needed_bytes => {
+                let taken = (file.clone(), *len_bytes);
+                *self = Self::Absent;
+                Some(taken)
+            }
+            Self::Failed => {
+                *self = Self::Absent;
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+impl LogInner {
+    /// Has the next file prepared once the active segment is half full.
+    pub(crate) fn prepare_next_if_half_full(&self) {
+        let state = &mut *self.state.borrow_mut();
+        let Some(active) = state.active() else { return };
+        let is_wanted = matches!(state.next, NextFile::Absent)
+            && active.len_bytes >= active.capacity_bytes / 2
+            && !state.is_ended()
+            && state.segments.values().all(Segment::is_at_rest);
+        if is_wanted {
+            let len_bytes = state.config.file_bytes(active.capacity_bytes, 0);
+            state.next = NextFile::Preparing;
+            self.spawn("prepare next file", |log| log.prepare_next(len_bytes));
+        }
+    }
+
+    async fn prepare_next(self: Rc<Self>, len_bytes: u64) {
+        let next = match self.try_prepare_next(len_bytes).await {
+            Ok(file) => NextFile::Ready { file, len_bytes },
+            Err(error) if error.source.kind() == io::ErrorKind::Unsupported => {
+                NextFile::Unavailable
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the next segment file could not be prepared");
+                NextFile::Failed
+            }
+        };
+        self.state.borrow_mut().next = next;
+    }
+
+    async fn try_prepare_next(&self, len_bytes: u64) -> Result<File, FileError> {
+        let (temporary, next) = (
+            self.directory.join(NEXT_TEMPORARY),
+            self.directory.join(NEXT),
+        );
+        let bulk = &self.env.bulk;
+        let mut prepared = bulk.prepare(temporary.clone(), len_bytes).await;
+        if matches!(&prepared, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+            self.directory.remove(&temporary).await?;
+            prepared = bulk.prepare(temporary.clone(), len_bytes).await;
+        }
+        prepared.map_err(|error| FileError::new("prepare", &temporary, error))?;
+        self.directory.rename(&temporary, &next).await?;
+        self.directory.sync().await?;
+        self.directory.open(&next, Mode::Existing).await
+    }
+}

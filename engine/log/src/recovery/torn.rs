@@ -1,0 +1,188 @@
+//! The end of the log: telling a torn tail from corruption, zeroing it, and making the rest durable.
+
+use std::io;
+
+use ringlog_reactor::limits::BLOCK_BYTES;
+use ringlog_reactor::{AlignedBuf, File};
+use ringlog_record::Offset;
+
+use super::TornTail;
+use super::walk::Recovering;
+use crate::config::LogConfig;
+use crate::error::{Corruption, Damage, FileError, OpenError};
+use crate::limits::{CHECKPOINT_LAG_BYTES_MAX, FLUSH_GROUP_BYTES_MAX};
+use crate::scan::{Scanner, Stop};
+use crate::segment::{Segment, SegmentFile};
+use crate::tail::{block_ceil, block_floor};
+
+/// Bytes that are read and written at a time.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// What is left to know when the end is settled.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// The bytes of the partial block that the log ends in.
+    pub(super) carry: Vec<u8>,
+    pub(super) torn_tail: Option<TornTail>,
+}
+
+impl Recovering<'_> {
+    /// Makes the end of the active segment what the log says it is, durably.
+    pub(super) async fn settle(
+        &self,
+        active: &mut Segment,
+        config: &LogConfig,
+    ) -> Result<Settled, OpenError> {
+        let path = self.directory.segment_path(active.base);
+        let SegmentFile::Open { file, .. } = active.file.clone() else {
+            return Ok(Settled::default());
+        };
+        let failed = |operation| {
+            let path = path.clone();
+            move |error| FileError::new(operation, &path, error)
+        };
+        let Some(stop) = self.end.stop.as_ref() else {
+            let carry = self
+                .read_carry(&file, active.len_bytes)
+                .await
+                .map_err(failed("read"))?;
+            return Ok(Settled {
+                carry,
+                torn_tail: None,
+            });
+        };
+        self.check_nothing_beyond(&file, active, stop).await?;
+        let wanted_bytes = config.file_bytes(0, 0).max(block_ceil(active.len_bytes));
+        if active.capacity_bytes < wanted_bytes {
+            // The crash came before the length of a new file was durable.
+            file.allocate(wanted_bytes)
+                .await
+                .map_err(failed("allocate"))?;
+            file.sync_all().await.map_err(failed("sync"))?;
+            active.capacity_bytes = wanted_bytes;
+        }
+        let settled = self
+            .rewrite_end(&file, active)
+            .await
+            .map_err(failed("recover"))?;
+        if !cfg!(feature = "omit-fdatasync-after-recovery") {
+            file.sync_data().await.map_err(failed("sync"))?;
+        }
+        Ok(settled)
+    }
+
+    /// The position in `segment` up to which the checkpoint says that everything is durable.
+    fn durable_position(&self, segment: Offset) -> u64 {
+        self.checkpoint
+            .filter(|found| found.active_base == segment)
+            .map_or(0, |found| found.durable_position)
+    }
+
+    /// Looks for a valid batch where a torn flush group cannot have left one.
+    async fn check_nothing_beyond(
+        &self,
+        file: &File,
+        active: &Segment,
+        stop: &Stop,
+    ) -> Result<(), OpenError> {
+        let from = stop.position + FLUSH_GROUP_BYTES_MAX;
+        let to = match self.checkpoint {
+            Some(_) => self.durable_position(active.base) + CHECKPOINT_LAG_BYTES_MAX,
+            None => active.capacity_bytes,
+        };
+        if from >= to.min(active.capacity_bytes) {
+            return Ok(());
+        }
+        let path = self.directory.segment_path(active.base);
+        let mut scanner = Scanner::new(&self.env.reactor, file.clone(), active.capacity_bytes);
+        let found = scanner.find_batch(from, to, stop.offset).await;
+        let Some(found) = found.map_err(|error| FileError::new("read", &path, error))? else {
+            return Ok(());
+        };
+        let damage = Damage::ValidBatchBeyond {
+            batch: stop.problem.clone(),
+            later_offset: found.offset,
+            later_position: found.position,
+        };
+        Err(Corruption {
+            path,
+            position: stop.position,
+            offset: stop.offset,
+            damage,
+        }
+        .into())
+    }
+
+    /// Writes what may not be on the device yet once more, and zeros over what is torn.
+    async fn rewrite_end(&self, file: &File, active: &Segment) -> io::Result<Settled> {
+        let end = active.len_bytes;
+        let durable = self
+            .durable_position(active.base)
+            .max(end.saturating_sub(FLUSH_GROUP_BYTES_MAX));
+        let window_end = block_ceil(end + FLUSH_GROUP_BYTES_MAX).min(active.capacity_bytes);
+        let mut settled = Settled {
+            carry: self.read_carry(file, end).await?,
+            torn_tail: None,
+        };
+        let mut torn_bytes = 0;
+        let mut position = block_floor(durable);
+        while position < window_end {
+            let piece_end = (position + PIECE_BYTES).min(window_end);
+            let (mut buf, len) = self.read_blocks(file, position, piece_end).await?;
+            let kept = usize::try_from(end.saturating_sub(position))
+                .unwrap_or(usize::MAX)
+                .min(len);
+            let torn = buf[kept..len].iter().filter(|&&byte| byte != 0).count();
+            torn_bytes += torn as u64;
+            let is_zeroed = torn > 0 && !cfg!(feature = "omit-torn-window-zeroing");
+            if is_zeroed {
+                buf[kept..len].fill(0);
+            }
+            // Zeros over zeros need not be written; what lies in front of the end is.
+            let written = if is_zeroed {
+                len
+            } else {
+                kept.next_multiple_of(BLOCK_BYTES)
+            };
+            if written > 0 {
+                file.write_at(position, buf.freeze(written.min(len)))
+                    .await?;
+            }
+            position = piece_end;
+        }
+        settled.torn_tail = (torn_bytes > 0).then_some(TornTail {
+            segment: active.base,
+            position: end,
+            bytes: torn_bytes,
+        });
+        Ok(settled)
+    }
+
+    async fn read_carry(&self, file: &File, end: u64) -> io::Result<Vec<u8>> {
+        let start = block_floor(end);
+        if start == end {
+            return Ok(Vec::new());
+        }
+        let (buf, _) = self.read_blocks(file, start, block_ceil(end)).await?;
+        Ok(buf[..usize::try_from(end - start).unwrap_or(0)].to_vec())
+    }
+
+    /// Reads whole blocks; what lies behind the end of the file is zeros.
+    async fn read_blocks(
+        &self,
+        file: &File,
+        start: u64,
+        end: u64,
+    ) -> io::Result<(AlignedBuf, usize)> {
+        let len = usize::try_from(end - start).unwrap_or(0);
+        let buf = self
+            .env
+            .reactor
+            .buffer(len)
+            .unwrap_or_else(|| AlignedBuf::unpooled(len));
+        let (read, mut buf) = file.read_at(start, buf, len).await;
+        let read = read?.min(len);
+        buf[read..len].fill(0);
+        Ok((buf, len))
+    }
+}

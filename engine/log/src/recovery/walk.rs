@@ -1,0 +1,337 @@
+//! Walking from the checkpoint to the end of the log, over all its segments.
+
+use ringlog_reactor::File;
+use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
+
+use super::Segments;
+use crate::checkpoint::Checkpoint;
+use crate::directory::{Directory, Mode};
+use crate::env::LogEnv;
+use crate::epochs::EpochCache;
+use crate::error::{BatchProblem, Corruption, Damage, FileError, OpenError};
+use crate::names::NEXT;
+use crate::next_file::NextFile;
+use crate::scan::{Scanner, Stop};
+use crate::segment::{Segment, SegmentFile, SegmentName};
+
+/// A segment file as the directory lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) base: Offset,
+    pub(super) len_bytes: u64,
+    pub(super) has_index: bool,
+}
+
+/// Where the log ends as far as it was walked.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub(super) offset: Offset,
+    /// Base offset of the segment that was walked over last.
+    pub(super) segment: Offset,
+    /// What is behind the end, unless nobody looked.
+    pub(super) stop: Option<Stop>,
+}
+
+pub(super) struct Recovering<'a> {
+    pub(super) env: &'a LogEnv,
+    pub(super) directory: &'a Directory,
+    pub(super) checkpoint: Option<&'a Checkpoint>,
+    pub(super) end: End,
+    pub(super) epochs: EpochCache,
+    pub(super) scanned_bytes: u64,
+}
+
+impl<'a> Recovering<'a> {
+    pub(super) fn new(
+        env: &'a LogEnv,
+        directory: &'a Directory,
+        checkpoint: Option<&'a Checkpoint>,
+    ) -> Self {
+        let offset = checkpoint.map_or(Offset::ZERO, |found| found.log_start);
+        let epochs = checkpoint.map_or_else(EpochCache::default, |found| found.epochs.clone());
+        Self {
+            env,
+            directory,
+            checkpoint,
+            end: End {
+                offset,
+                segment: offset,
+                stop: None,
+            },
+            epochs,
+            scanned_bytes: 0,
+        }
+    }
+
+    /// Recovers the segments that stand under their own names: sealed ones from their index files where those are
+    /// sound, the others by walking over them.
+    pub(super) async fn recover_named(&mut self, named: &[Named]) -> Result<Segments, OpenError> {
+        let mut segments = Segments::new();
+        if let Some(first) = named.first() {
+            if self.checkpoint.is_some() && first.base > self.end.offset {
+                return Err(self.missing_segment().into());
+            }
+            self.end.offset = first.base;
+        }
+        for (index, segment) in named.iter().enumerate() {
+            let next_base = named.get(index + 1).map(|next| next.base);
+            let recovered = match self.load_sealed(segment, next_base).await? {
+                Some(recovered) => recovered,
+                None => {
+                    let path = self.directory.segment_path(segment.base);
+                    let file = self.directory.open(&path, Mode::Existing).await?;
+                    self.walk_segment(segment, file).await?
+                }
+            };
+            if let Some(next_base) = next_base.filter(|&next| next != recovered.end) {
+                return Err(
+                    self.damage_at_end(&recovered, |batch| Damage::SealedSegment {
+                        batch,
+                        next_base,
+                    }),
+                );
+            }
+            self.end.offset = recovered.end;
+            segments.insert(recovered.base, recovered);
+        }
+        Ok(segments)
+    }
+
+    /// A sealed segment as its index file describes it, if that is sound. Without a checkpoint nothing else tells of
+    /// the leader epochs, so all batches are walked over then.
+    async fn load_sealed(
+        &mut self,
+        segment: &Named,
+        next_base: Option<Offset>,
+    ) -> Result<Option<Segment>, FileError> {
+        let (Some(next_base), Some(_), true) = (next_base, self.checkpoint, segment.has_index)
+        else {
+            return Ok(None);
+        };
+        let found =
+            crate::index_file::load(&self.env.reactor, self.directory, segment.base).await?;
+        Ok(found
+            .filter(|found| found.end == next_base && found.len_bytes <= segment.len_bytes)
+            .map(|found| {
+                self.end.stop = None;
+                Segment {
+                    capacity_bytes: segment.len_bytes,
+                    ..found
+                }
+            }))
+    }
+
+    /// Decides about the file under the name of the prepared one: it is the active segment if its first batch is
+    /// valid and begins where the named segments end.
+    pub(super) async fn recover_next(
+        &mut self,
+        segments: &mut Segments,
+        len_bytes: u64,
+    ) -> Result<NextFile, OpenError> {
+        let path = self.directory.join(NEXT);
+        let base = self.end.offset;
+        let file = self.directory.open(&path, Mode::Existing).await?;
+        let mut scanner = Scanner::new(&self.env.reactor, file.clone(), len_bytes);
+        let read_failed = |error| FileError::new("read", &path, error);
+        let first = scanner
+            .batch_at(0, base)
+            .await
+            .map_err(read_failed)?
+            .map(|_| ());
+        match first {
+            Ok(()) if !segments.is_empty() => {}
+            Err(BatchProblem::Offset { found }) if found > base => {
+                let problem = || BatchProblem::Offset { found };
+                let batch = self
+                    .end
+                    .stop
+                    .as_ref()
+                    .map_or_else(problem, |stop| stop.problem.clone());
+                let damage = Damage::ValidBatchBeyond {
+                    batch,
+                    later_offset: found,
+                    later_position: 0,
+                };
+                return Err(Corruption {
+                    path,
+                    position: 0,
+                    offset: base,
+                    damage,
+                }
+                .into());
+            }
+            _ if self.checkpoint.is_some_and(|found| found.is_clean) => {
+                return Ok(NextFile::Ready { file, len_bytes });
+            }
+            _ => {
+                // Part of a flush group may lie in it. It is less work to make another.
+                self.directory.remove(&path).await?;
+                self.directory.sync().await?;
+                return Ok(NextFile::Absent);
+            }
+        }
+        self.directory
+            .rename(&path, &self.directory.segment_path(base))
+            .await?;
+        self.directory.sync().await?;
+        let active = self
+            .walk_segment(
+                &Named {
+                    base,
+                    len_bytes,
+                    has_index: false,
+                },
+                file,
+            )
+            .await?;
+        self.end.offset = active.end;
+        segments.insert(base, active);
+        Ok(NextFile::Absent)
+    }
+
+    /// Walks over the batches of a segment, from the checkpoint if that lies in it.
+    async fn walk_segment(&mut self, named: &Named, file: File) -> Result<Segment, OpenError> {
+        let opened = SegmentFile::Open {
+            file: file.clone(),
+            name: SegmentName::BaseOffset,
+        };
+        let mut segment = Segment::new(named.base, named.len_bytes, opened);
+        let checkpoint = self
+            .checkpoint
+            .filter(|found| found.active_base == named.base);
+        if let Some(found) = checkpoint {
+            segment.end = found.durable_end;
+            segment.len_bytes = found.durable_position;
+            segment.index = found.index.clone();
+            segment.max_timestamp = found.max_timestamp;
+            (segment.first_append, segment.last_append) = (found.first_append, found.last_append);
+        }
+        self.end.stop = None;
+        if checkpoint.is_some_and(|found| found.is_clean) {
+            segment.durable_bytes = segment.len_bytes;
+            return Ok(segment);
+        }
+        let mut scanner = Scanner::new(&self.env.reactor, file, named.len_bytes);
+        let path = self.directory.segment_path(named.base);
+        let mut epoch = segment
+            .end
+            .checked_sub(1)
+            .and_then(|last| self.epochs.epoch_at(last));
+        let problem = loop {
+            let (position, offset) = (segment.len_bytes, segment.end);
+            let read = scanner.batch_at(position, offset).await;
+            let batch = match read.map_err(|error| FileError::new("read", &path, error))? {
+                Ok(batch) => batch,
+                Err(problem) => break problem,
+            };
+            let of_batch = batch.header().leader_epoch();
+            self.follow_epoch(&mut epoch, of_batch, offset)
+                .map_err(|damage| {
+                    let path = path.clone();
+                    Corruption {
+                        path,
+                        position,
+                        offset,
+                        damage,
+                    }
+                })?;
+            let len_bytes = batch.len_bytes() as u64;
+            segment.note_batch(
+                offset,
+                batch.last_offset().next(),
+                len_bytes,
+                batch.max_timestamp(),
+            );
+            self.scanned_bytes += len_bytes;
+        };
+        if segment.len_bytes > 0 {
+            // When its batches were appended is not known where the checkpoint does not tell: keep them too long.
+            let now = TimestampMs::new(self.env.reactor.unix_time_ms());
+            segment.first_append.get_or_insert(now);
+            segment.last_append = Some(now);
+        }
+        segment.durable_bytes = segment.len_bytes;
+        self.end.segment = segment.base;
+        self.end.stop = Some(Stop {
+            position: segment.len_bytes,
+            offset: segment.end,
+            problem,
+        });
+        Ok(segment)
+    }
+
+    /// Checks that leader epochs do not go back along the log. Since what a crash leaves is zeroed, an older batch
+    /// behind a newer one is no torn tail.
+    fn follow_epoch(
+        &mut self,
+        previous: &mut Option<LeaderEpoch>,
+        epoch: Option<LeaderEpoch>,
+        offset: Offset,
+    ) -> Result<(), Damage> {
+        let Some(epoch) = epoch else { return Ok(()) };
+        if let Some(previous) = previous.filter(|&previous| previous > epoch) {
+            return Err(Damage::EpochWentBack { epoch, previous });
+        }
+        *previous = Some(epoch);
+        self.epochs.begin(epoch, offset);
+        Ok(())
+    }
+
+    /// A log that ends below the durable end of its checkpoint is damaged.
+    pub(super) fn check_durable_end(&self) -> Result<(), Corruption> {
+        let Some(durable_end) = self.checkpoint.map(|found| found.durable_end) else {
+            return Ok(());
+        };
+        if self.end.offset >= durable_end {
+            return Ok(());
+        }
+        match &self.end.stop {
+            None => Err(self.missing_segment()),
+            Some(stop) => {
+                let batch = stop.problem.clone();
+                Err(self.corruption_at(stop, Damage::BelowDurableEnd { durable_end, batch }))
+            }
+        }
+    }
+
+    fn missing_segment(&self) -> Corruption {
+        let offset = self.end.offset;
+        let path = self.directory.segment_path(offset);
+        Corruption {
+            path,
+            position: 0,
+            offset,
+            damage: Damage::MissingSegment,
+        }
+    }
+
+    pub(super) fn corruption_at(&self, stop: &Stop, damage: Damage) -> Corruption {
+        let path = self.directory.segment_path(self.end.segment);
+        Corruption {
+            path,
+            position: stop.position,
+            offset: stop.offset,
+            damage,
+        }
+    }
+
+    fn damage_at_end(
+        &self,
+        segment: &Segment,
+        damage: impl FnOnce(BatchProblem) -> Damage,
+    ) -> OpenError {
+        let path = self.directory.segment_path(segment.base);
+        let problem = match &self.end.stop {
+            Some(stop) => stop.problem.clone(),
+            None => BatchProblem::Offset { found: segment.end },
+        };
+        let (position, offset) = (segment.len_bytes, segment.end);
+        Corruption {
+            path,
+            position,
+            offset,
+            damage: damage(problem),
+        }
+        .into()
+    }
+}

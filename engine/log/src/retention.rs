@@ -1,0 +1,157 @@
+//! Retention: which segments leave, and how the log start moves.
+//!
+//! The new log start is durable before a file goes, so that a log never comes back with a hole at its front.
+
+use std::time::Duration;
+
+use ringlog_record::{Offset, TimestampMs};
+
+use crate::checkpointing::Closing;
+use crate::error::ChangeError;
+use crate::log::{LogInner, LogState};
+use crate::segment::Segment;
+
+impl LogInner {
+    pub(crate) async fn apply_retention(&self) -> Result<usize, ChangeError> {
+        self.check_changeable()?;
+        let now = self.now_ms();
+        let log_start = {
+            let state = &mut *self.state.borrow_mut();
+            if state.active_is_due(now) {
+                let used_bytes = state.active().map_or(0, |active| active.len_bytes);
+                let file_bytes = state.config.file_bytes(0, used_bytes);
+                self.roll(state, 0, file_bytes);
+            }
+            state.log_start_by_retention(now)
+        };
+        self.move_log_start(log_start).await
+    }
+
+    pub(crate) async fn delete_records(&self, before: Offset) -> Result<Offset, ChangeError> {
+        self.check_changeable()?;
+        {
+            let state = self.state.borrow();
+            let (log_start, log_end) = (state.log_start, state.stable_end());
+            if before > log_end {
+                return Err(ChangeError::OffsetOutOfRange {
+                    requested: before,
+                    log_start,
+                    log_end,
+                });
+            }
+        }
+        // Under `async` the records to be deleted may be in memory only.
+        self.flush_all().await?;
+        self.move_log_start(before).await?;
+        Ok(self.state.borrow().log_start)
+    }
+
+    fn check_changeable(&self) -> Result<(), ChangeError> {
+        if self.state.borrow().is_closed {
+            return Err(ChangeError::Closed);
+        }
+        Ok(self.check_failure()?)
+    }
+
+    /// Moves the log start, durably, and removes the segments that lie below it. Gives how many.
+    async fn move_log_start(&self, log_start: Offset) -> Result<usize, ChangeError> {
+        let is_moved = {
+            let state = &mut *self.state.borrow_mut();
+            let is_moved = log_start > state.log_start;
+            if is_moved {
+                state.log_start = log_start;
+                state.epochs.forget_below(log_start);
+            }
+            is_moved
+        };
+        if is_moved {
+            self.write_checkpoint(Closing::No).await?;
+        }
+        let gone = self.state.borrow_mut().take_segments_below_start();
+        for segment in &gone {
+            let removed = async {
+                self.directory
+                    .remove(&self.directory.segment_path(segment.base))
+                    .await?;
+                self.directory
+                    .remove(&self.directory.index_path(segment.base))
+                    .await
+            };
+            if let Err(error) = removed.await {
+                // It is below the log start, so the next open removes it.
+                tracing::warn!(%error, "a segment below the log start was not removed");
+            }
+        }
+        self.env.counters.segments_removed.add(gone.len() as u64);
+        Ok(gone.len())
+    }
+}
+
+impl LogState {
+    fn active_is_due(&self, now: TimestampMs) -> bool {
+        let Some(active) = self
+            .active()
+            .filter(|active| active.len_bytes > 0 && active.is_at_rest())
+        else {
+            return false;
+        };
+        let is_old = |since: Option<TimestampMs>, age_ms: u64| {
+            since.is_some_and(|since| age(now, since) >= Duration::from_millis(age_ms))
+        };
+        is_old(active.first_append, self.config.segment_ms)
+            || self
+                .config
+                .retention_ms
+                .is_some_and(|age_ms| is_old(active.last_append, age_ms))
+    }
+
+    /// Where the log would start if all segments left that are too old or too many. Only those leave that are sealed
+    /// and durable.
+    fn log_start_by_retention(&self, now: TimestampMs) -> Offset {
+        let mut size_bytes: u64 = self
+            .segments
+            .values()
+            .map(|segment| segment.len_bytes)
+            .sum();
+        let mut log_start = self.log_start;
+        let sealed = self.segments.len().saturating_sub(1);
+        for segment in self.segments.values().take(sealed) {
+            let is_old = self.config.retention_ms.is_some_and(|age_ms| {
+                segment
+                    .last_append
+                    .is_some_and(|last| age(now, last) >= Duration::from_millis(age_ms))
+            });
+            let rest_bytes = size_bytes - segment.len_bytes;
+            let is_much = self
+                .config
+                .retention_bytes
+                .is_some_and(|bytes| rest_bytes >= bytes);
+            if !(is_old || is_much) || segment.end > self.durable_end {
+                break;
+            }
+            size_bytes = rest_bytes;
+            log_start = log_start.max(segment.end);
+        }
+        log_start
+    }
+
+    fn take_segments_below_start(&mut self) -> Vec<Segment> {
+        let first = self
+            .segments
+            .range(..=self.log_start)
+            .next_back()
+            .map(|(&base, _)| base);
+        let Some(first) = first else {
+            return Vec::new();
+        };
+        let kept = self.segments.split_off(&first);
+        std::mem::replace(&mut self.segments, kept)
+            .into_values()
+            .collect()
+    }
+}
+
+/// Time from `since` to `now`; none when the clock went back.
+fn age(now: TimestampMs, since: TimestampMs) -> Duration {
+    Duration::from_millis(u64::try_from(now.get().saturating_sub(since.get())).unwrap_or(0))
+}

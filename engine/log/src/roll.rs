@@ -1,0 +1,252 @@
+//! Rolling: going on in another segment file.
+//!
+//! The append that rolls does not wait: batches go into memory at their place in the new segment at once. A file
+//! gets its place in the directory only when the segment before it is durable, so that recovery never finds a named
+//! segment behind one that is cut short.
+
+use std::io;
+use std::time::Duration;
+
+use ringlog_reactor::File;
+use ringlog_record::Offset;
+
+use crate::directory::Mode;
+use crate::error::{AppendError, FileError};
+use crate::limits::SPACE_RETRY_MS;
+use crate::log::{LogInner, LogState};
+use crate::names::NEXT;
+use crate::segment::{Segment, SegmentFile, SegmentName};
+
+impl LogInner {
+    /// Makes sure that the active segment has room for `len_bytes`, which may roll.
+    pub(crate) fn make_room_in_segment(
+        &self,
+        state: &mut LogState,
+        len_bytes: u64,
+    ) -> Result<(), AppendError> {
+        let Some(active) = state.active() else {
+            return Err(self.throttled());
+        };
+        if active.len_bytes + len_bytes <= active.capacity_bytes {
+            return Ok(());
+        }
+        if !active.is_ready() {
+            // Nothing more can be lined up before the file of this one is there.
+            return Err(self.throttled());
+        }
+        if active.len_bytes == 0 {
+            self.grow_empty_segment(state, len_bytes);
+            return Ok(());
+        }
+        let file_bytes = state.config.file_bytes(active.capacity_bytes, len_bytes);
+        self.roll(state, len_bytes, file_bytes);
+        Ok(())
+    }
+
+    /// Seals the active segment and goes on in a new one, in the prepared file if it holds `needed_bytes`, else in
+    /// one of `file_bytes` that is made now.
+    pub(crate) fn roll(&self, state: &mut LogState, needed_bytes: u64, file_bytes: u64) {
+        let base = state.log_end;
+        state.tail.roll(base);
+        let segment = match state.next.take(needed_bytes) {
+            Some((file, len_bytes)) => {
+                self.env.counters.rolls_prepared.add(1);
+                Segment::new(
+                    base,
+                    len_bytes,
+                    SegmentFile::Open {
+                        file,
+                        name: SegmentName::Next,
+                    },
+                )
+            }
+            None => {
+                self.env.counters.rolls_unprepared.add(1);
+                Segment::new(base, file_bytes, SegmentFile::Awaited)
+            }
+        };
+        state.segments.insert(base, segment);
+        self.spawn("finish roll", |log| async move {
+            if let Err(error) = log.finish_roll(base).await {
+                log.fail(error.operation, &error.source);
+            }
+        });
+    }
+
+    /// The active segment is empty and too small for a batch: its file grows.
+    fn grow_empty_segment(&self, state: &mut LogState, len_bytes: u64) {
+        let file_bytes = state.config.file_bytes(0, len_bytes);
+        let Some(active) = state.segments.values_mut().next_back() else {
+            return;
+        };
+        active.capacity_bytes = file_bytes;
+        let base = active.base;
+        if let SegmentFile::Open { file, name } = active.file.clone() {
+            active.file = SegmentFile::Awaited;
+            self.spawn("grow segment", |log| async move {
+                match log.allocate(&file, base, file_bytes).await {
+                    Ok(()) => log.segment_is_ready(base, SegmentFile::Open { file, name }),
+                    Err(error) => log.fail(error.operation, &error.source),
+                }
+            });
+        }
+    }
+
+    async fn finish_roll(&self, base: Offset) -> Result<(), FileError> {
+        if !self.may_name_segment(base).await {
+            return Ok(());
+        }
+        let opened = self
+            .state
+            .borrow()
+            .segments
+            .get(&base)
+            .map(|segment| segment.file.clone());
+        let path = self.directory.segment_path(base);
+        let file = match opened {
+            Some(SegmentFile::Open {
+                file,
+                name: SegmentName::Next,
+            }) => {
+                self.directory
+                    .rename(&self.directory.join(NEXT), &path)
+                    .await?;
+                self.directory.sync().await?;
+                file
+            }
+            Some(SegmentFile::Awaited) => {
+                let file_bytes = self
+                    .state
+                    .borrow()
+                    .segments
+                    .get(&base)
+                    .map_or(0, |new| new.capacity_bytes);
+                let file = self.create_file(base).await?;
+                self.allocate(&file, base, file_bytes).await?;
+                self.directory.sync().await?;
+                file
+            }
+            _ => return Ok(()),
+        };
+        self.segment_is_ready(
+            base,
+            SegmentFile::Open {
+                file,
+                name: SegmentName::BaseOffset,
+            },
+        );
+        self.seal_before(base).await;
+        Ok(())
+    }
+
+    /// Waits until all segments before `base` are durable and named; false when the log has ended first.
+    async fn may_name_segment(&self, base: Offset) -> bool {
+        self.changed
+            .wait(|| {
+                let state = self.state.borrow();
+                if state.failure.is_some() || (state.is_closed && state.durable_end < base) {
+                    return Some(false);
+                }
+                let are_named = state
+                    .segments
+                    .range(..base)
+                    .all(|(_, segment)| segment.is_at_rest());
+                (state.durable_end >= base && are_named).then_some(true)
+            })
+            .await
+    }
+
+    fn segment_is_ready(&self, base: Offset, file: SegmentFile) {
+        if let Some(segment) = self.state.borrow_mut().segments.get_mut(&base) {
+            segment.file = file;
+        }
+        self.changed.notify();
+        self.request_flush();
+    }
+
+    async fn create_file(&self, base: Offset) -> Result<File, FileError> {
+        let path = self.directory.segment_path(base);
+        loop {
+            match self.directory.open(&path, Mode::New).await {
+                Err(error)
+                    if error.source.kind() == io::ErrorKind::StorageFull && !self.is_ended() =>
+                {
+                    self.wait_for_space().await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Allocates `file_bytes` to a segment file, however long the file system has no room for it, and makes the
+    /// length durable.
+    async fn allocate(&self, file: &File, base: Offset, file_bytes: u64) -> Result<(), FileError> {
+        loop {
+            match file.allocate(file_bytes).await {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull && !self.is_ended() => {
+                    self.wait_for_space().await;
+                }
+                Err(error) => {
+                    return Err(FileError::new(
+                        "allocate",
+                        &self.directory.segment_path(base),
+                        error,
+                    ));
+                }
+                Ok(()) => break,
+            }
+        }
+        self.set_without_space(false);
+        file.sync_all()
+            .await
+            .map_err(|error| FileError::new("sync", &self.directory.segment_path(base), error))
+    }
+
+    /// Appends are refused meanwhile; what was taken before stays in memory.
+    pub(crate) async fn wait_for_space(&self) {
+        self.set_without_space(true);
+        self.env
+            .reactor
+            .sleep(Duration::from_millis(SPACE_RETRY_MS))
+            .await;
+    }
+
+    /// Writes what goes with a sealed segment: for now nothing that correctness depends on.
+    async fn seal_before(&self, base: Offset) {
+        let sealed = self
+            .state
+            .borrow()
+            .segments
+            .range(..base)
+            .next_back()
+            .map(|(_, segment)| segment.clone());
+        if let Some(sealed) = sealed {
+            self.write_index_file(&sealed).await;
+        }
+    }
+}
+
+/// Makes an empty segment file with room for `file_bytes` while the log is being opened.
+pub(crate) async fn create_first_segment(
+    directory: &crate::directory::Directory,
+    base: Offset,
+    file_bytes: u64,
+) -> Result<Segment, FileError> {
+    let path = directory.segment_path(base);
+    let file = directory.open(&path, Mode::Either).await?;
+    let made = async {
+        file.allocate(file_bytes).await?;
+        file.sync_all().await
+    };
+    made.await
+        .map_err(|error| FileError::new("allocate", &path, error))?;
+    directory.sync().await?;
+    Ok(Segment::new(
+        base,
+        file_bytes,
+        SegmentFile::Open {
+            file,
+            name: SegmentName::BaseOffset,
+        },
+    ))
+}

@@ -1,0 +1,183 @@
+//! Walking over the batches of a segment file, with every check that its bytes allow.
+
+use std::io;
+
+use ringlog_reactor::{AlignedBuf, File, Reactor};
+use ringlog_record::Offset;
+use ringlog_record::batch::{BatchError, BatchView};
+use ringlog_record::limits::BATCH_HEADER_BYTES;
+
+use crate::error::BatchProblem;
+use crate::limits::SCAN_BYTES;
+use crate::tail::block_floor;
+
+/// A window on a segment file.
+pub(crate) struct Scanner {
+    file: File,
+    file_bytes: u64,
+    buf: AlignedBuf,
+    /// Position in the file of the first byte of `buf`.
+    start: u64,
+    len: usize,
+}
+
+/// Where a walk ended, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stop {
+    /// Position behind the last good batch.
+    pub(crate) position: u64,
+    /// Offset behind the last good batch.
+    pub(crate) offset: Offset,
+    /// What is there instead of the next batch.
+    pub(crate) problem: BatchProblem,
+}
+
+/// A batch found behind damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) position: u64,
+    pub(crate) offset: Offset,
+}
+
+impl Scanner {
+    /// A window on the first `file_bytes` of a file.
+    pub(crate) fn new(reactor: &Reactor, file: File, file_bytes: u64) -> Self {
+        let wanted = usize::try_from(file_bytes)
+            .unwrap_or(SCAN_BYTES)
+            .clamp(1, SCAN_BYTES);
+        let buf = reactor
+            .buffer(wanted)
+            .unwrap_or_else(|| AlignedBuf::unpooled(wanted));
+        Self {
+            file,
+            file_bytes,
+            buf,
+            start: 0,
+            len: 0,
+        }
+    }
+
+    /// The bytes from `position`: `wanted` of them or more, fewer only where the file ends.
+    pub(crate) async fn bytes_at(&mut self, position: u64, wanted: usize) -> io::Result<&[u8]> {
+        let available = self.file_bytes.saturating_sub(position);
+        let wanted = usize::try_from(available).unwrap_or(usize::MAX).min(wanted);
+        if !self.holds(position, wanted) {
+            self.fill(block_floor(position)).await?;
+        }
+        let from = usize::try_from(position - self.start)
+            .unwrap_or(usize::MAX)
+            .min(self.len);
+        Ok(&self.buf[from..self.len])
+    }
+
+    fn holds(&self, position: u64, wanted: usize) -> bool {
+        position >= self.start && position + wanted as u64 <= self.start + self.len as u64
+    }
+
+    async fn fill(&mut self, start: u64) -> io::Result<()> {
+        let len = self.buf.capacity().min(SCAN_BYTES);
+        let buf = std::mem::replace(&mut self.buf, AlignedBuf::unpooled(1));
+        let (read, buf) = self.file.read_at(start, buf, len).await;
+        self.buf = buf;
+        let within = usize::try_from(self.file_bytes.saturating_sub(start)).unwrap_or(usize::MAX);
+        (self.start, self.len) = (start, read?.min(within));
+        Ok(())
+    }
+
+    /// The valid batch at `position` that begins with `offset`, or what is there instead.
+    pub(crate) async fn batch_at(
+        &mut self,
+        position: u64,
+        offset: Offset,
+    ) -> io::Result<Result<BatchView<'_>, BatchProblem>> {
+        let header = self.bytes_at(position, BATCH_HEADER_BYTES).await?;
+        let wanted = match BatchView::parse(header) {
+            Err(BatchError::Truncated { needed_bytes, .. }) => needed_bytes,
+            Ok(batch) => batch.len_bytes(),
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let bytes = self.bytes_at(position, wanted).await?;
+        let checked = BatchView::parse(bytes).and_then(|batch| batch.check_crc().map(|()| batch));
+        Ok(match checked {
+            Ok(batch) if batch.base_offset() == offset => Ok(batch),
+            Ok(batch) => Err(BatchProblem::Offset {
+                found: batch.base_offset(),
+            }),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Looks at every byte from `from` to `to` for the beginning of a valid batch with an offset of `least` or more.
+    pub(crate) async fn find_batch(
+        &mut self,
+        from: u64,
+        to: u64,
+        least: Offset,
+    ) -> io::Result<Option<Found>> {
+        let to = to.min(self.file_bytes);
+        let mut position = from;
+        while position < to {
+            let window = self.bytes_at(position, BATCH_HEADER_BYTES).await?;
+            let Some(skipped) = next_candidate(window, least) else {
+                // A header may begin in the last bytes of the window.
+                let passed = (window.len() + 1).saturating_sub(BATCH_HEADER_BYTES).max(1);
+                position += passed as u64;
+                continue;
+            };
+            position += skipped as u64;
+            if position >= to {
+                break;
+            }
+            if let Some(offset) = self.valid_offset_at(position).await? {
+                return Ok(Some(Found { position, offset }));
+            }
+            position += 1;
+        }
+        Ok(None)
+    }
+
+    async fn valid_offset_at(&mut self, position: u64) -> io::Result<Option<Offset>> {
+        let bytes = self.bytes_at(position, BATCH_HEADER_BYTES).await?;
+        let Some(len_bytes) = whole_bytes(bytes) else {
+            return Ok(None);
+        };
+        let bytes = self.bytes_at(position, len_bytes).await?;
+        Ok(BatchView::parse(bytes)
+            .ok()
+            .filter(BatchView::crc_is_valid)
+            .map(|batch| batch.base_offset()))
+    }
+}
+
+/// Bytes of the batch at the front, which may go on behind `bytes`.
+fn whole_bytes(bytes: &[u8]) -> Option<usize> {
+    match BatchView::parse(bytes) {
+        Ok(batch) => Some(batch.len_bytes()),
+        Err(BatchError::Truncated { needed_bytes, .. }) => Some(needed_bytes),
+        Err(_) => None,
+    }
+}
+
+/// How far into `window` the first header lies that might be of a batch with an offset of `least` or more.
+fn next_candidate(window: &[u8], least: Offset) -> Option<usize> {
+    const MAGIC_AT: usize = 16;
+    let mut from = 0;
+    loop {
+        let magic = window
+            .get(from + MAGIC_AT..)?
+            .iter()
+            .position(|&byte| byte == 2)?;
+        from += magic;
+        let header = window.get(from..from + BATCH_HEADER_BYTES)?;
+        let base_offset = header
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        if base_offset >= least.get()
+            && base_offset <= Offset::MAX.get()
+            && whole_bytes(header).is_some()
+        {
+            return Some(from);
+        }
+        from += 1;
+    }
+}

@@ -1,0 +1,181 @@
+//! A simulated machine with one log on it, and batches to put in.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use ringlog_log::{
+    BulkFiles, CacheBudget, Log, LogConfig, LogEnv, OpenError, ReadRequest, RecoveryReport,
+    SpaceGauge,
+};
+use ringlog_reactor::sim::{CrashKind, NodeId, SimConfig, SimWorld};
+use ringlog_reactor::{OpenOptions, Reactor};
+use ringlog_record::batch::{BatchBuilder, RecordData, batches};
+use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
+
+pub(crate) const DIRECTORY: &str = "/data/topics/0/0";
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Prepares files on the disk of the reactor that asks.
+pub(crate) struct Bulk(pub(crate) Reactor);
+
+impl BulkFiles for Bulk {
+    fn prepare(
+        &self,
+        path: PathBuf,
+        len_bytes: u64,
+    ) -> LocalBoxFuture<'static, std::io::Result<()>> {
+        let reactor = self.0.clone();
+        Box::pin(async move {
+            let options = OpenOptions {
+                write: true,
+                create_new: true,
+                ..OpenOptions::default()
+            };
+            let file = reactor.open(&path, options).await?;
+            for position in (0..len_bytes).step_by(1 << 20) {
+                let len = usize::try_from(len_bytes - position).unwrap().min(1 << 20);
+                file.write_at(position, Bytes::from(vec![0; len])).await?;
+            }
+            file.sync_all().await
+        })
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) sim: SimWorld,
+    pub(crate) node: NodeId,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let sim = SimWorld::new(seed, SimConfig::default());
+        let node = sim.add_node();
+        Self { sim, node }
+    }
+
+    /// Runs a process of the node until its main future is done; it ends as by kill -9.
+    pub(crate) fn run<T: 'static, F: Future<Output = T> + 'static>(
+        &self,
+        main: impl FnOnce(LogEnv) -> F + 'static,
+    ) -> T {
+        let ran = self
+            .sim
+            .block_on(self.node, PATIENCE, |reactor| main(env(&reactor, 4 << 20)));
+        self.sim.crash(self.node, CrashKind::Process);
+        ran.expect("the simulated process came to its end")
+    }
+
+    pub(crate) fn lose_power(&self) {
+        self.sim.crash(self.node, CrashKind::Power);
+    }
+}
+
+pub(crate) fn env(reactor: &Reactor, cache_bytes: usize) -> LogEnv {
+    let bulk = Rc::new(Bulk(reactor.clone()));
+    LogEnv::new(
+        reactor.clone(),
+        bulk,
+        CacheBudget::new(cache_bytes),
+        SpaceGauge::new(),
+    )
+}
+
+pub(crate) async fn try_open(
+    env: &LogEnv,
+    config: LogConfig,
+) -> Result<(Log, RecoveryReport), OpenError> {
+    Log::open(env.clone(), PathBuf::from(DIRECTORY), config).await
+}
+
+pub(crate) async fn open(env: &LogEnv) -> (Log, RecoveryReport) {
+    open_with(env, LogConfig::default()).await
+}
+
+pub(crate) async fn open_with(env: &LogEnv, config: LogConfig) -> (Log, RecoveryReport) {
+    try_open(env, config).await.unwrap()
+}
+
+/// A batch with one record for each value.
+pub(crate) fn batch(values: &[&[u8]]) -> Bytes {
+    timed_batch(values, 0)
+}
+
+pub(crate) fn timed_batch(values: &[&[u8]], time: i64) -> Bytes {
+    let mut builder = BatchBuilder::new(4 << 20);
+    for value in values {
+        let record = RecordData {
+            value: Some(value),
+            timestamp: TimestampMs::new(time),
+            ..RecordData::default()
+        };
+        builder.append(&record).unwrap();
+    }
+    builder.build().unwrap()
+}
+
+/// The value of the record with this offset in a log of [`append_numbered`]; sizes differ.
+pub(crate) fn numbered_value(offset: u64, len_max: usize) -> Vec<u8> {
+    let len = 1 + (usize::try_from(offset).unwrap() * 7919) % len_max;
+    let mut value = offset.to_be_bytes().to_vec();
+    value.resize(8 + len, offset.to_le_bytes()[0]);
+    value
+}
+
+/// Appends batches of one record up to the offset `end`, waiting when memory is short.
+pub(crate) async fn append_numbered(env: &LogEnv, log: &Log, end: u64, len_max: usize, epoch: u32) {
+    while log.log_end().get() < end {
+        let value = numbered_value(log.log_end().get(), len_max);
+        match log.append(&batch(&[&value]), LeaderEpoch::new(epoch)) {
+            Ok(_) => {}
+            Err(ringlog_log::AppendError::Throttled) => {
+                env.reactor.sleep(Duration::from_millis(1)).await
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Reads from `from` to the log end, at most `max_bytes` at a time.
+pub(crate) async fn read_values(log: &Log, from: u64, max_bytes: usize) -> Vec<Vec<u8>> {
+    let mut values = Vec::new();
+    let mut offset = Offset::new(from);
+    loop {
+        let request = ReadRequest {
+            offset,
+            max_bytes,
+            limit: Offset::MAX,
+        };
+        let data = log.read(request).await.unwrap();
+        if data.slices.is_empty() {
+            return values;
+        }
+        assert_eq!(
+            data.bytes,
+            data.slices.iter().map(Bytes::len).sum::<usize>()
+        );
+        for batch in data.slices.iter().flat_map(|slice| batches(slice)) {
+            let batch = batch.unwrap();
+            assert!(batch.crc_is_valid());
+            for record in batch.records() {
+                let record = record.unwrap();
+                if record.offset >= offset {
+                    assert_eq!(record.offset, offset);
+                    values.push(record.value.unwrap().to_vec());
+                    offset = offset.next();
+                }
+            }
+        }
+    }
+}
+
+pub(crate) async fn check_numbered(log: &Log, from: u64, len_max: usize, max_bytes: usize) {
+    let values = read_values(log, from, max_bytes).await;
+    assert_eq!(values.len() as u64, log.log_end().get() - from);
+    for (offset, value) in (from..).zip(values) {
+        assert!(value == numbered_value(offset, len_max), "offset {offset}");
+    }
+}

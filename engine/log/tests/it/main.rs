@@ -1,0 +1,9 @@
+//! Tests of the log on simulated disks, and on this machine's.
+#![cfg(test)]
+
+mod append;
+mod bench_world;
+mod recovery;
+mod retention;
+mod roll;
+mod uring;

@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use ringlog_log::{ChangeError, LogConfig, ReadError, ReadRequest};
+use ringlog_record::{LeaderEpoch, Offset};
+
+use crate::bench_world::{World, append_numbered, check_numbered, open_with};
+
+fn small() -> LogConfig {
+    LogConfig {
+        segment_bytes: 1 << 20,
+        retention_ms: None,
+        ..LogConfig::default()
+    }
+}
+
+#[test]
+fn old_segments_leave_by_size_and_by_age() {
+    let world = World::new(1);
+    let log_start = world.run(|env| async move {
+        let (log, _) = open_with(&env, small()).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        append_numbered(&env, &log, 1_000, 9_000, 1).await;
+        log.flush().await.unwrap();
+        assert_eq!(log.apply_retention().await.unwrap(), 0);
+        let before = log.segment_count();
+        assert!(before >= 4);
+        log.set_config(LogConfig {
+            retention_bytes: Some(2 << 20),
+            ..small()
+        })
+        .unwrap();
+        let removed = log.apply_retention().await.unwrap();
+        assert_eq!(log.segment_count(), before - removed);
+        assert!(log.size_bytes() >= 2 << 20 && log.size_bytes() < 3 << 20);
+        let log_start = log.log_start();
+        let request = ReadRequest {
+            offset: Offset::ZERO,
+            max_bytes: 1,
+            limit: Offset::MAX,
+        };
+        assert!(matches!(
+            log.read(request).await,
+            Err(ReadError::OffsetOutOfRange { .. })
+        ));
+        check_numbered(&log, log_start.get(), 9_000, 1 << 20).await;
+        log_start
+    });
+    world.lose_power();
+    world.run(move |env| async move {
+        let (log, report) = open_with(&env, small()).await;
+        assert_eq!(report.log_start, log_start);
+        check_numbered(&log, log_start.get(), 9_000, 1 << 20).await;
+        log.set_config(LogConfig {
+            retention_ms: Some(1_000),
+            ..small()
+        })
+        .unwrap();
+        assert_eq!(log.apply_retention().await.unwrap(), 0);
+        env.reactor.sleep(Duration::from_secs(2)).await;
+        assert!(log.apply_retention().await.unwrap() > 0);
+        assert_eq!(log.log_start(), log.log_end());
+        assert_eq!(log.segment_count(), 1);
+        append_numbered(&env, &log, 1_010, 9_000, 1).await;
+        log.flush().await.unwrap();
+        check_numbered(&log, 1_000, 9_000, 1 << 20).await;
+    });
+}
+
+#[test]
+fn deleted_records_do_not_come_back() {
+    let world = World::new(2);
+    world.run(|env| async move {
+        let (log, _) = open_with(&env, small()).await;
+        append_numbered(&env, &log, 600, 9_000, 1).await;
+        log.flush().await.unwrap();
+        assert_eq!(
+            log.delete_records(Offset::new(500)).await.unwrap(),
+            Offset::new(500)
+        );
+        assert_eq!(
+            log.delete_records(Offset::new(10)).await.unwrap(),
+            Offset::new(500)
+        );
+        assert!(matches!(
+            log.delete_records(Offset::new(601)).await,
+            Err(ChangeError::OffsetOutOfRange { .. })
+        ));
+    });
+    world.lose_power();
+    world.run(|env| async move {
+        let (log, report) = open_with(&env, small()).await;
+        assert_eq!(report.log_start, Offset::new(500));
+        check_numbered(&log, 500, 9_000, 1 << 20).await;
+        assert_eq!(
+            log.delete_records(Offset::new(600)).await.unwrap(),
+            Offset::new(600)
+        );
+    });
+    world.lose_power();
+    world.run(|env| async move {
+        let (log, report) = open_with(&env, small()).await;
+        assert_eq!(
+            (report.log_start, report.log_end),
+            (Offset::new(600), Offset::new(600))
+        );
+        append_numbered(&env, &log, 610, 9_000, 1).await;
+    });
+}
