@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::Findings;
 use crate::codegen;
+use crate::guards;
 use crate::layers;
 use crate::tidy;
 use crate::workspace::{Workspace, cargo};
@@ -26,6 +27,8 @@ const STEPS: &[Step] = &[
     }),
     ("clippy", clippy),
     ("test", test),
+    ("sim", guards::seeds),
+    ("guards", guards::prove),
     ("doc", doc),
 ];
 

@@ -1,4 +1,4 @@
-//! The project's scripts, in the language of the project: `cargo xtask test|ci|codegen|layers|tidy`.
+//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|codegen|layers|tidy`.
 //!
 //! **Duty.** What a person or a submission runs before code lands. Each command stands alone; `ci` runs them all.
 //!
@@ -12,6 +12,7 @@
 
 mod ci;
 mod codegen;
+mod guards;
 mod layers;
 mod source;
 mod tidy;
@@ -26,6 +27,8 @@ cargo xtask COMMAND
 
   test               all tests of the workspace, in the profile `checked`
   ci                 everything that a submission must pass, with the time of each step
+  sim                2000 seeds of the simulation
+  guards             that a seed fails when a step of durability is left out, for each step
   codegen [--check]  writes the code that flatc makes of net/wire/schema; or compares it
   layers [--write]   checks who depends on whom, and the table in README; or writes that table
   tidy               checks what compilers do not: names, headers, forbidden calls, links
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => ci::test(&workspace),
         ["ci"] => ci::run(&workspace),
+        ["sim"] => guards::seeds(&workspace),
+        ["guards"] => guards::prove(&workspace),
         ["codegen"] => codegen::run(&workspace, codegen::Mode::Write),
         ["codegen", "--check"] => codegen::run(&workspace, codegen::Mode::Check),
         ["layers"] => layers::run(&workspace, layers::Mode::Check),

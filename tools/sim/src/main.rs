@@ -1,0 +1,81 @@
+//! `ringlog-sim`: runs seeds of a simulated scenario and says what they met. Ends with 1 when a seed fails.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool"
+)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use ringlog_sim::run::{Scenario, run_seed, run_seeds};
+
+/// Runs the storage engine or a broker in virtual time, with crashes, and checks what they promised.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Replay this one seed.
+    #[arg(long, conflicts_with_all = ["seeds", "start"])]
+    seed: Option<u64>,
+    /// Run so many seeds.
+    #[arg(long, default_value_t = 300)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    start: u64,
+    /// What to simulate.
+    #[arg(long, value_enum, default_value_t = ScenarioName::Log)]
+    scenario: ScenarioName,
+    /// Threads to run seeds on; by default one for each processor.
+    #[arg(long)]
+    jobs: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScenarioName {
+    /// Logs directly on the storage engine.
+    Log,
+}
+
+impl From<ScenarioName> for Scenario {
+    fn from(name: ScenarioName) -> Self {
+        match name {
+            ScenarioName::Log => Self::Log,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let scenario = arguments.scenario.into();
+    if let Some(seed) = arguments.seed {
+        return match run_seed(scenario, seed) {
+            Ok(outcome) => {
+                println!("seed {seed} passed: {outcome:#?}");
+                ExitCode::SUCCESS
+            }
+            Err(failure) => {
+                eprintln!("seed {seed} failed: {failure}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let processors = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let jobs = arguments.jobs.unwrap_or_else(processors);
+    let totals = run_seeds(
+        scenario,
+        arguments.start,
+        arguments.seeds,
+        jobs,
+        |seed, failure| {
+            eprintln!("seed {seed} failed: {failure}");
+        },
+    );
+    println!("{totals}");
+    if totals.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,67 @@
+//! Running seeds, one after the other or on several threads.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use crate::log_scenario;
+use crate::report::{Failure, SeedOutcome, Totals};
+
+/// What is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Logs directly on the storage engine.
+    Log,
+}
+
+/// Runs one seed.
+///
+/// # Errors
+///
+/// Why it failed. A panic is caught and told.
+pub fn run_seed(scenario: Scenario, seed: u64) -> Result<SeedOutcome, Failure> {
+    let run = || match scenario {
+        Scenario::Log => log_scenario::run(seed).map_err(Failure::Checker),
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        Err(Failure::Panic(message))
+    })
+}
+
+/// Runs the seeds from `start` on `jobs` threads and tells of each failure as it is found.
+pub fn run_seeds(
+    scenario: Scenario,
+    start: u64,
+    count: u64,
+    jobs: u64,
+    on_failure: impl Fn(u64, &Failure) + Sync,
+) -> Totals {
+    let began = Instant::now();
+    let jobs = jobs.max(1);
+    let mut totals = Totals::default();
+    std::thread::scope(|scope| {
+        let part = |job: u64| {
+            let mut part = Totals::default();
+            for seed in (start + job..start + count).step_by(usize::try_from(jobs).unwrap_or(1)) {
+                let result = run_seed(scenario, seed);
+                if let Err(failure) = &result {
+                    on_failure(seed, failure);
+                }
+                part.add(seed, result);
+            }
+            part
+        };
+        let handles: Vec<_> = (0..jobs)
+            .map(|job| scope.spawn(move || part(job)))
+            .collect();
+        for part in handles.into_iter().filter_map(|handle| handle.join().ok()) {
+            totals.merge(part);
+        }
+    });
+    totals.elapsed = began.elapsed();
+    totals
+}
