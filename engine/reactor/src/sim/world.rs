@@ -170,7 +170,8 @@ impl SimWorld {
         F: Future<Output = ()> + 'static,
     {
         let pool = self.local_pool();
-        self.launch_core(node, pool, Box::new(|reactor| Box::pin(main(reactor)))).1
+        self.launch_core(node, pool, Box::new(|reactor| Box::pin(main(reactor))))
+            .1
     }
 
     fn local_pool(&self) -> BufferPool {

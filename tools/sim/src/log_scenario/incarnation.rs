@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringlog_log::{AppendError, CacheBudget, Log, LogConfig, LogEnv, ReadError, ReadRequest, SpaceGauge};
+use ringlog_log::{
+    AppendError, CacheBudget, Log, LogConfig, LogEnv, ReadError, ReadRequest, SpaceGauge,
+};
 use ringlog_reactor::Reactor;
 use ringlog_record::batch::{BatchBuilder, BatchView, RecordData, batches};
 use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
