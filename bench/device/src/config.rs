@@ -95,19 +95,9 @@ pub enum Idle {
     /// Waits in the kernel.
     #[default]
     Park,
-    /// Looks at the completion queue until something is there.
-    Spin,
-}
-
-impl Idle {
-    /// The name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Park => "park",
-            Self::Spin => "spin",
-        }
-    }
+    /// Looks at the completion queue for so long, then waits in the kernel: what the kernel itself does on the core
+    /// would starve beside a thread that never parks.
+    Spin(Duration),
 }
 
 /// Which core each thread is pinned to; `None` leaves it to the scheduler.

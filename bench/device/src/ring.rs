@@ -10,6 +10,7 @@ use std::mem::ManuallyDrop;
 use std::net::TcpStream;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{CancelBuilder, Fd, Fixed, FsyncFlags, Timespec};
@@ -22,6 +23,9 @@ use crate::memory::Pages;
 
 /// How often a ring that is dropped looks for what is still in flight before it gives its memory up.
 const DRAIN_ROUNDS: usize = 16;
+
+/// Turns of the spin loop between two looks at the clock.
+const SPINS_PER_CLOCK: u32 = 64;
 
 /// What an operation was submitted with and is recognised by.
 pub(crate) type Token = u64;
@@ -218,7 +222,7 @@ impl Ring {
         loop {
             match self.idle {
                 Idle::Park => self.enter(1)?,
-                Idle::Spin => self.spin()?,
+                Idle::Spin(longest) => self.spin(longest)?,
             }
             self.reap();
             if !self.completions.is_empty() {
@@ -238,18 +242,25 @@ impl Ring {
         self.in_flight == 0
     }
 
-    fn spin(&mut self) -> Result<(), DeviceError> {
+    /// Looks for completions for at most `longest`, then parks: what the kernel does on this core needs it too.
+    fn spin(&mut self, longest: Duration) -> Result<(), DeviceError> {
+        let began = Instant::now();
         loop {
-            let submission = self.uring.submission();
-            let must_enter = !submission.is_empty() || submission.taskrun();
-            drop(submission);
-            if must_enter {
-                self.enter(0)?;
+            for _ in 0..SPINS_PER_CLOCK {
+                let submission = self.uring.submission();
+                let must_enter = !submission.is_empty() || submission.taskrun();
+                drop(submission);
+                if must_enter {
+                    self.enter(0)?;
+                }
+                if !self.uring.completion().is_empty() {
+                    return Ok(());
+                }
+                std::hint::spin_loop();
             }
-            if !self.uring.completion().is_empty() {
-                return Ok(());
+            if began.elapsed() >= longest {
+                return self.enter(1);
             }
-            std::hint::spin_loop();
         }
     }
 

@@ -107,7 +107,7 @@ fn a_spinning_server_completes_as_a_parked_one_does() {
     let dir = tempfile::tempdir().unwrap();
     for shape in [Shape::WriteSync, Shape::TcpDurable] {
         run(&DeviceConfig {
-            idle: Idle::Spin,
+            idle: Idle::Spin(Duration::from_micros(200)),
             ..tiny(shape, &dir)
         });
     }

@@ -31,7 +31,12 @@ fn parts_outside_the_memory_are_refused() {
 #[test]
 fn what_is_sent_is_the_part_that_was_named() {
     let (one, mut other) = pair();
-    let mut ring = Ring::new(4, Pages::random(4096), Idle::Spin).unwrap();
+    let mut ring = Ring::new(
+        4,
+        Pages::random(4096),
+        Idle::Spin(Duration::from_micros(200)),
+    )
+    .unwrap();
     ring.memory_mut()[100..105].copy_from_slice(b"hello");
     ring.send(7, &one, 100..105).unwrap();
     let completions = ring.wait().unwrap();
