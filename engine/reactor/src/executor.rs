@@ -14,7 +14,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
 use slab::Slab;
@@ -453,16 +452,11 @@ impl Core {
     }
 
     /// Runs the core on this thread until `main` is done; the tasks that are left are dropped with the core.
-    /// Before it parks it spins for `spin`.
     ///
     /// # Errors
     ///
     /// When the driver fails.
-    pub fn block_on<T: 'static>(
-        &self,
-        spin: Duration,
-        main: impl Future<Output = T> + 'static,
-    ) -> io::Result<T> {
+    pub fn block_on<T: 'static>(&self, main: impl Future<Output = T> + 'static) -> io::Result<T> {
         let task = self.inner.spawn("main", main);
         self.entered(|| {
             let mut completions = Vec::new();
@@ -473,48 +467,19 @@ impl Core {
                 if let Join::Done(value) = task.join.replace(Join::Running(None)) {
                     return Ok(value);
                 }
-                if more {
-                    self.inner
-                        .driver
-                        .borrow_mut()
-                        .turn(Wait::Poll, &mut completions)?;
+                let wait = if !more && self.inner.remote.park() {
+                    Wait::Until(self.next_timer())
                 } else {
-                    self.wait(spin, &mut completions)?;
-                }
+                    Wait::Poll
+                };
+                let result = self.inner.driver.borrow_mut().turn(wait, &mut completions);
+                self.inner.remote.unpark();
+                result?;
                 for completion in completions.drain(..) {
                     self.inner.complete(completion);
                 }
             }
         })
-    }
-
-    /// Waits for something to do: spins first, then parks.
-    fn wait(&self, spin: Duration, completions: &mut Vec<Completion>) -> io::Result<()> {
-        let mut driver = self.inner.driver.borrow_mut();
-        let next_timer = self.next_timer();
-        if !spin.is_zero() {
-            let until = driver.now() + spin;
-            loop {
-                driver.turn(Wait::Poll, completions)?;
-                let now = driver.now();
-                let timer_is_due = next_timer.is_some_and(|at| at <= now);
-                if !completions.is_empty() || !self.inner.remote.woken.is_empty() || timer_is_due {
-                    return Ok(());
-                }
-                if now >= until {
-                    break;
-                }
-                std::hint::spin_loop();
-            }
-        }
-        let wait = if self.inner.remote.park() {
-            Wait::Until(next_timer)
-        } else {
-            Wait::Poll
-        };
-        let result = driver.turn(wait, completions);
-        self.inner.remote.unpark();
-        result
     }
 
     /// Polls at most `budget` tasks; true when some are still ready.

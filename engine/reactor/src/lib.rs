@@ -28,3 +28,4 @@ pub use op::{DirEntry, FileKind, OpenOptions, Space, Stat};
 pub use platform::{CoreHandle, CoreMain, CoreSpec, LocalFuture, Platform};
 pub use reactor::{Elapsed, Reactor, Sleep};
 pub use time::Instant;
+pub use uring::UringPlatform;

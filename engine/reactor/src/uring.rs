@@ -12,6 +12,7 @@ mod flight;
 mod helper;
 mod net;
 mod path;
+mod platform;
 mod probe;
 mod thread;
 mod wake;
@@ -33,6 +34,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 pub use self::net::probe_address;
+pub use self::platform::UringPlatform;
 pub use self::probe::{Finding, Verdict, probe};
 pub use self::thread::set_thread_nice;
 
