@@ -1,0 +1,334 @@
+//! The partition actor: the shell that joins the leader machine to a log, on the core that owns both.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+
+use ringlog_log::{
+    ChangeError, Durability, FileError, Log, LogConfig, LogEnv, OpenError, ReadError,
+    RecoveryReport, TimestampOffset, delete_directory,
+};
+use ringlog_reactor::Reactor;
+use ringlog_record::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicPartition};
+
+use crate::error::{FetchError, ProduceError};
+use crate::fetch::{FetchSpec, Fetched};
+use crate::leader::{Acks, Action, Event, LeaderMachine, LeaderStart, Stability};
+use crate::produce::{Outcome, PendingProduce, Tickets};
+use crate::status::{PartitionEnds, PartitionStatus};
+use crate::waiters::{Moved, Waiters};
+
+/// What a partition is opened with.
+#[derive(Clone, Debug)]
+pub struct PartitionSpec {
+    /// Which partition.
+    pub id: TopicPartition,
+    /// The directory of its log.
+    pub directory: PathBuf,
+    /// The broker that leads it: this one.
+    pub leader: BrokerId,
+    /// The epoch of this leader; newer than any that the log has seen.
+    pub leader_epoch: LeaderEpoch,
+    /// The in-sync set.
+    pub isr: BTreeSet<BrokerId>,
+    /// Fewer in-sync replicas than this refuse `acks = all`.
+    pub min_isr: usize,
+    /// The settings of its log.
+    pub config: LogConfig,
+}
+
+/// A partition that this broker leads. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Partition(Rc<Inner>);
+
+pub(crate) struct Inner {
+    id: TopicPartition,
+    reactor: Reactor,
+    pub(crate) log: Log,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) machine: RefCell<LeaderMachine>,
+    pub(crate) tickets: RefCell<Tickets>,
+    pub(crate) waiters: RefCell<Waiters>,
+    is_closed: Cell<bool>,
+    /// What the machine asked for last; kept for its memory.
+    actions: RefCell<Vec<Action>>,
+}
+
+impl Partition {
+    /// Opens the log, recovers it, and begins the leader epoch durably.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenPartitionError`]; what is on disk is left as it is.
+    pub async fn open(
+        spec: PartitionSpec,
+        env: LogEnv,
+    ) -> Result<(Self, RecoveryReport), OpenPartitionError> {
+        let reactor = env.reactor.clone();
+        let (log, report) = Log::open(env, spec.directory, spec.config).await?;
+        log.begin_epoch(spec.leader_epoch).await?;
+        let machine = LeaderMachine::new(LeaderStart {
+            me: spec.leader,
+            isr: spec.isr,
+            min_isr: spec.min_isr,
+            stability: stability_of(&spec.config),
+            high_watermark: report.high_watermark,
+            stable_end: log.stable_end(),
+        });
+        log.set_high_watermark(machine.high_watermark());
+        let inner = Rc::new(Inner {
+            id: spec.id,
+            reactor,
+            log,
+            leader_epoch: spec.leader_epoch,
+            machine: RefCell::new(machine),
+            tickets: RefCell::default(),
+            waiters: RefCell::default(),
+            is_closed: Cell::new(false),
+            actions: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&inner);
+        inner
+            .log
+            .on_stable(move |result| on_stable(&weak, result.ok()));
+        Ok((Self(inner), report))
+    }
+
+    /// Which partition this is.
+    pub fn id(&self) -> TopicPartition {
+        self.0.id
+    }
+
+    /// Appends batches, all or none, before it returns: two produces are appended in the order of their calls. The
+    /// future gives the answer when `acks` is met.
+    ///
+    /// # Errors
+    ///
+    /// [`ProduceError`]; nothing was appended then.
+    pub fn produce(&self, batches: &[u8], acks: Acks) -> Result<PendingProduce, ProduceError> {
+        self.0.produce(batches, acks)
+    }
+
+    /// Reads what is there now below the high watermark; never waits for more.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`].
+    pub async fn fetch(&self, spec: FetchSpec) -> Result<Fetched, FetchError> {
+        self.0.fetch(spec).await
+    }
+
+    /// Bytes from `offset` to the high watermark, as far as the sparse index tells.
+    pub fn readable_bytes(&self, offset: Offset) -> u64 {
+        self.0.log.bytes_between(offset, self.0.high_watermark())
+    }
+
+    /// Waits until the high watermark is above `above`, or the partition has ended.
+    pub fn moved_above(&self, above: Offset) -> Moved {
+        Moved::new(Rc::clone(&self.0), above)
+    }
+
+    /// Where the partition begins and ends.
+    pub fn ends(&self) -> PartitionEnds {
+        self.0.ends()
+    }
+
+    /// The first batch that readers may see with a time stamp at or above `timestamp`.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`].
+    pub async fn offset_for_timestamp(
+        &self,
+        timestamp: TimestampMs,
+    ) -> Result<Option<TimestampOffset>, FetchError> {
+        self.0.check_readable()?;
+        let limit = self.0.high_watermark();
+        let found = self.0.log.offset_for_timestamp(timestamp, limit).await;
+        found.map_err(|error| match error {
+            ReadError::Closed => FetchError::Closed,
+            error => error.into(),
+        })
+    }
+
+    /// Moves the log start to `before`, at most the high watermark, durably. Gives the log start.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`].
+    pub async fn delete_records(&self, before: Offset) -> Result<Offset, ChangeError> {
+        let ends = self.ends();
+        if before > ends.high_watermark {
+            return Err(ChangeError::OffsetOutOfRange {
+                requested: before,
+                log_start: ends.log_start,
+                log_end: ends.high_watermark,
+            });
+        }
+        self.0.log.delete_records(before).await
+    }
+
+    /// Replaces the settings of the log.
+    ///
+    /// # Errors
+    ///
+    /// For a durability that does not exist yet.
+    pub fn set_config(&self, config: LogConfig) -> Result<(), OpenError> {
+        self.0.log.set_config(config)?;
+        self.0.step(Event::StabilityChanged(stability_of(&config)));
+        self.0.step(Event::LocalStable(self.0.log.stable_end()));
+        Ok(())
+    }
+
+    /// Removes segments that are too old or too many, and rolls the active one when it is due. Gives how many were
+    /// removed.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`].
+    pub async fn apply_retention(&self) -> Result<usize, ChangeError> {
+        self.0.log.apply_retention().await
+    }
+
+    /// The state of the partition.
+    pub fn status(&self) -> PartitionStatus {
+        let log = &self.0.log;
+        PartitionStatus {
+            ends: self.ends(),
+            durable_end: log.durable_end(),
+            size_bytes: log.size_bytes(),
+            segments: log.segment_count(),
+            produces_waiting: self.0.machine.borrow().waiting(),
+            failure: log.failure(),
+        }
+    }
+
+    /// Fetches that wait for records.
+    pub fn fetches_waiting(&self) -> usize {
+        self.0.waiters.borrow().len()
+    }
+
+    /// Ends the partition: no more produces, what was appended is made durable and answered, fetches that wait go
+    /// on, and the log is closed so that the next open need not scan.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; the partition is closed all the same.
+    pub async fn close(&self) -> Result<(), ChangeError> {
+        if self.0.is_closed.replace(true) {
+            return Ok(());
+        }
+        let flushed = self.0.log.flush().await;
+        self.0.end();
+        let closed = self.0.log.close().await;
+        flushed?;
+        closed
+    }
+
+    /// Closes the partition and removes its directory, durably.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`]; it can be tried again with [`delete_directory`].
+    pub async fn delete(&self) -> Result<(), FileError> {
+        if let Err(error) = self.close().await {
+            // What cannot be flushed is about to be removed.
+            tracing::debug!(partition = %self.0.id, %error, "a log to be removed did not close");
+        }
+        delete_directory(&self.0.reactor, self.0.log.directory()).await
+    }
+}
+
+/// Why a partition could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenPartitionError {
+    /// The log could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The leader epoch could not be begun.
+    #[error("cannot begin the leader epoch: {0}")]
+    Epoch(#[from] ChangeError),
+}
+
+fn stability_of(config: &LogConfig) -> Stability {
+    match config.durability {
+        Durability::Sync => Stability::Durable,
+        Durability::Async | Durability::Memory => Stability::Memory,
+    }
+}
+
+fn on_stable(partition: &Weak<Inner>, stable_end: Option<Offset>) {
+    let Some(partition) = partition.upgrade() else {
+        return;
+    };
+    match stable_end {
+        Some(stable_end) => partition.step(Event::LocalStable(stable_end)),
+        None => partition.end(),
+    }
+}
+
+impl Inner {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
+    /// Whether nothing will move any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.is_closed() || self.log.failure().is_some()
+    }
+
+    pub(crate) fn high_watermark(&self) -> Offset {
+        self.machine.borrow().high_watermark()
+    }
+
+    pub(crate) fn ends(&self) -> PartitionEnds {
+        PartitionEnds {
+            log_start: self.log.log_start(),
+            high_watermark: self.high_watermark(),
+            log_end: self.log.log_end(),
+            leader_epoch: self.leader_epoch,
+        }
+    }
+
+    pub(crate) fn check_readable(&self) -> Result<(), FetchError> {
+        if self.is_closed() {
+            return Err(FetchError::Closed);
+        }
+        self.log
+            .failure()
+            .map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// Shows the machine an event and does what it says.
+    pub(crate) fn step(&self, event: Event) {
+        let mut actions = self.actions.take();
+        self.machine.borrow_mut().step(event, &mut actions);
+        for action in actions.drain(..) {
+            self.act(action);
+        }
+        self.actions.replace(actions);
+    }
+
+    fn act(&self, action: Action) {
+        match action {
+            Action::Acknowledge { ticket, level } => {
+                let outcome = Outcome::Acknowledged(level);
+                self.tickets.borrow_mut().settle(ticket, outcome);
+            }
+            Action::Abandon(ticket) => {
+                self.tickets.borrow_mut().settle(ticket, Outcome::Abandoned);
+            }
+            Action::HighWatermark(high_watermark) => {
+                self.log.set_high_watermark(high_watermark);
+                self.waiters.borrow_mut().wake_below(high_watermark);
+            }
+        }
+    }
+
+    /// Leadership is over: nobody waits any longer.
+    fn end(&self) {
+        self.step(Event::Ended);
+        self.waiters.borrow_mut().wake_all();
+    }
+}

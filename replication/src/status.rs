@@ -1,0 +1,34 @@
+//! What a partition tells of itself.
+
+use ringlog_log::LogFailure;
+use ringlog_record::{LeaderEpoch, Offset};
+
+/// Where a partition begins and ends; every answer about it carries this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionEnds {
+    /// The first offset that can be read.
+    pub log_start: Offset,
+    /// The offset behind the last record that readers may see.
+    pub high_watermark: Offset,
+    /// The offset behind the last record.
+    pub log_end: Offset,
+    /// The epoch of its leader.
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// The state of a partition for whoever looks after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// Where it begins and ends.
+    pub ends: PartitionEnds,
+    /// The offset behind the last record that is on the device.
+    pub durable_end: Offset,
+    /// Bytes of its batches.
+    pub size_bytes: u64,
+    /// Its segments, the active one included.
+    pub segments: usize,
+    /// Produces that wait for an answer.
+    pub produces_waiting: usize,
+    /// Why it is offline, if it is.
+    pub failure: Option<LogFailure>,
+}
