@@ -17,7 +17,7 @@ use ringlog_reactor::{Instant, Reactor, Task};
 use crate::counters::LogCounters;
 use crate::flush::FlushGroup;
 use crate::log::LogInner;
-use crate::signal::Signal;
+use ringlog_reactor::Signal;
 
 /// The flusher of a shard. Clones share it; it ends with the last one.
 #[derive(Clone)]

@@ -39,7 +39,7 @@ mod retention;
 mod roll;
 mod scan;
 mod segment;
-mod signal;
+
 mod space;
 mod tail;
 

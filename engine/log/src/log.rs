@@ -23,8 +23,8 @@ use crate::next_file::NextFile;
 use crate::read::{ReadData, ReadRequest, TimestampOffset};
 use crate::recovery::{self, RecoveryReport};
 use crate::segment::Segment;
-use crate::signal::Signal;
 use crate::tail::Tail;
+use ringlog_reactor::Signal;
 
 /// What a log calls when its stable end moves, or when it fails.
 type StableCallback = Rc<dyn Fn(Result<Offset, LogFailure>)>;

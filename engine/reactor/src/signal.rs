@@ -6,11 +6,11 @@ use std::task::{Context, Poll, Waker};
 
 /// Wakes those who wait whenever something may have changed.
 #[derive(Default)]
-pub(crate) struct Signal(RefCell<Vec<Waker>>);
+pub struct Signal(RefCell<Vec<Waker>>);
 
 impl Signal {
-    /// Waits until `condition` gives something.
-    pub(crate) async fn wait<T>(&self, mut condition: impl FnMut() -> Option<T>) -> T {
+    /// Waits until `condition` gives something. It is asked at once, and again after each [`Signal::notify`].
+    pub async fn wait<T>(&self, mut condition: impl FnMut() -> Option<T>) -> T {
         poll_fn(|cx| match condition() {
             Some(value) => Poll::Ready(value),
             None => {
@@ -22,7 +22,7 @@ impl Signal {
     }
 
     /// Has the task woken at the next [`Signal::notify`].
-    pub(crate) fn register(&self, cx: &Context<'_>) {
+    pub fn register(&self, cx: &Context<'_>) {
         let mut wakers = self.0.borrow_mut();
         if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
             wakers.push(cx.waker().clone());
@@ -30,7 +30,7 @@ impl Signal {
     }
 
     /// Lets everybody who waits look again.
-    pub(crate) fn notify(&self) {
+    pub fn notify(&self) {
         let wakers = std::mem::take(&mut *self.0.borrow_mut());
         wakers.into_iter().for_each(Waker::wake);
     }
