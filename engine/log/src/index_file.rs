@@ -46,9 +46,10 @@ struct Header {
 
 const _: () = assert!(size_of::<Header>() == 64);
 
-const FILE_BYTES_MAX: usize = size_of::<Header>() + INDEX_ENTRIES_MAX * size_of::<IndexRecord>();
+pub(crate) const FILE_BYTES_MAX: usize =
+    size_of::<Header>() + INDEX_ENTRIES_MAX * size_of::<IndexRecord>();
 
-fn encode(segment: &Segment) -> Vec<u8> {
+pub(crate) fn encode(segment: &Segment) -> Vec<u8> {
     let entries = segment.index.entries();
     let header = Header {
         magic: MAGIC,
@@ -78,7 +79,7 @@ fn encode(segment: &Segment) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8], base: Offset) -> Option<Segment> {
+pub(crate) fn decode(bytes: &[u8], base: Offset) -> Option<Segment> {
     let (header, body) = Header::ref_from_prefix(bytes).ok()?;
     let entries = usize::try_from(header.entries.get())
         .ok()

@@ -29,6 +29,7 @@ mod flush;
 mod flusher;
 mod index;
 mod index_file;
+pub mod inspect;
 pub mod limits;
 mod log;
 mod names;

@@ -150,7 +150,7 @@ impl Scanner {
 }
 
 /// Bytes of the batch at the front, which may go on behind `bytes`.
-fn whole_bytes(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn whole_bytes(bytes: &[u8]) -> Option<usize> {
     match BatchView::parse(bytes) {
         Ok(batch) => Some(batch.len_bytes()),
         Err(BatchError::Truncated { needed_bytes, .. }) => Some(needed_bytes),
@@ -159,7 +159,7 @@ fn whole_bytes(bytes: &[u8]) -> Option<usize> {
 }
 
 /// How far into `window` the first header lies that might be of a batch with an offset of `least` or more.
-fn next_candidate(window: &[u8], least: Offset) -> Option<usize> {
+pub(crate) fn next_candidate(window: &[u8], least: Offset) -> Option<usize> {
     const MAGIC_AT: usize = 16;
     let mut from = 0;
     loop {
