@@ -1,10 +1,12 @@
 //! The way from a shard to its peers.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::rc::Rc;
 
-use ringlog_reactor::{Signal, mailbox};
+use futures_channel::oneshot;
+use ringlog_reactor::mailbox;
 use ringlog_record::ShardId;
 
 use crate::call::{Call, Gone, Inbox, Reply};
@@ -46,7 +48,7 @@ impl<Q: Send, R: Send> Port<Q, R> {
             inbox,
             slots: Rc::new(Slots {
                 free: Cell::new(CALLS_PER_PEER_MAX),
-                freed: Signal::default(),
+                ..Slots::default()
             }),
         });
         let router = Router {
@@ -77,9 +79,11 @@ struct Peer<Q, R> {
     slots: Rc<Slots>,
 }
 
+#[derive(Default)]
 struct Slots {
     free: Cell<usize>,
-    freed: Signal,
+    /// Those who wait for a slot, first come first served. Empty while one is free.
+    waiting: RefCell<VecDeque<oneshot::Sender<Slot>>>,
 }
 
 /// The right to one call at a peer: room for the request and for its reply.
@@ -87,8 +91,12 @@ pub struct Slot(Rc<Slots>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.free.set(self.0.free.get() + 1);
-        self.0.freed.notify();
+        let next = self.0.waiting.borrow_mut().pop_front();
+        match next {
+            // Comes back here, for the one behind, when nobody waits there any more.
+            Some(waiting) => drop(waiting.send(Self(Rc::clone(&self.0)))),
+            None => self.0.free.set(self.0.free.get() + 1),
+        }
     }
 }
 
@@ -106,15 +114,13 @@ impl<Q: Send, R: Send> Router<Q, R> {
     /// Waits for the right to a call at `peer`; `None` when there is no such shard.
     pub async fn slot(&self, peer: ShardId) -> Option<Slot> {
         let slots = &self.peers.get(usize::from(peer.get()))?.slots;
-        let slot = slots
-            .freed
-            .wait(|| {
-                let free = slots.free.get().checked_sub(1)?;
-                slots.free.set(free);
-                Some(Slot(Rc::clone(slots)))
-            })
-            .await;
-        Some(slot)
+        if let Some(free) = slots.free.get().checked_sub(1) {
+            slots.free.set(free);
+            return Some(Slot(Rc::clone(slots)));
+        }
+        let (sender, slot) = oneshot::channel();
+        slots.waiting.borrow_mut().push_back(sender);
+        slot.await.ok()
     }
 
     /// Sends a call. The slot is one for `peer`.
