@@ -204,6 +204,11 @@ impl Partition {
         }
     }
 
+    /// Whether nothing will move any more: the partition is closed, or its log has failed.
+    pub fn has_ended(&self) -> bool {
+        self.0.has_ended()
+    }
+
     /// Fetches that wait for records.
     pub fn fetches_waiting(&self) -> usize {
         self.0.waiters.borrow().len()

@@ -108,6 +108,16 @@ impl<T> Receiver<T> {
         }
     }
 
+    /// Messages waiting.
+    pub fn len(&self) -> usize {
+        self.0.messages.len()
+    }
+
+    /// Whether no message waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.messages.is_empty()
+    }
+
     /// The next message, if one waits.
     pub fn try_recv(&mut self) -> Option<T> {
         self.0.messages.pop()

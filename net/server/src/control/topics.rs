@@ -1,0 +1,252 @@
+//! Topics: made, removed, changed, described.
+
+use std::collections::BTreeMap;
+
+use ringlog_coord::config::{ConfigChanges, ConfigEntry};
+use ringlog_coord::controller::{
+    AlterTopicError, ControllerError, CreateTopicError, DeleteTopicError, NewTopic,
+};
+use ringlog_coord::store::MetadataStore;
+use ringlog_coord::topic_name::TopicName;
+use ringlog_record::{Offset, TopicId};
+use ringlog_replication::PartitionStatus;
+use ringlog_wire::{
+    AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
+    DeleteTopicResponse, DescribeTopicResponse, DescribedPartition, ErrorCode, PartitionState,
+    Setting,
+};
+
+use super::{BrokerError, Serving};
+use crate::failure::Failure;
+use crate::shard::command::DirectoryCommand;
+
+impl From<ControllerError> for Failure {
+    fn from(error: ControllerError) -> Self {
+        let code = match error {
+            ControllerError::UnknownOutcome { .. } => ErrorCode::UnknownOutcome,
+            _ => ErrorCode::Internal,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<BrokerError> for Failure {
+    fn from(error: BrokerError) -> Self {
+        Self::new(ErrorCode::Internal, error)
+    }
+}
+
+impl From<CreateTopicError> for Failure {
+    fn from(error: CreateTopicError) -> Self {
+        let code = match error {
+            CreateTopicError::Controller(error) => return error.into(),
+            CreateTopicError::AlreadyExists { .. } | CreateTopicError::BeingDeleted { .. } => {
+                ErrorCode::TopicExists
+            }
+            CreateTopicError::NoPartitions
+            | CreateTopicError::TooManyPartitions { .. }
+            | CreateTopicError::ReplicationFactor { .. } => ErrorCode::InvalidRequest,
+            CreateTopicError::Config(_) => ErrorCode::InvalidConfig,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<DeleteTopicError> for Failure {
+    fn from(error: DeleteTopicError) -> Self {
+        match error {
+            DeleteTopicError::Controller(error) => error.into(),
+            DeleteTopicError::NotFound { .. } => Self::new(ErrorCode::UnknownTopic, error),
+        }
+    }
+}
+
+impl From<AlterTopicError> for Failure {
+    fn from(error: AlterTopicError) -> Self {
+        match error {
+            AlterTopicError::Controller(error) => error.into(),
+            AlterTopicError::NotFound { .. } => Self::new(ErrorCode::UnknownTopic, error),
+            AlterTopicError::Config(_) => Self::new(ErrorCode::InvalidConfig, error),
+        }
+    }
+}
+
+/// The name of a topic that must be there.
+fn existing(name: &str) -> Result<TopicName, Failure> {
+    TopicName::parse(name).map_err(|error| Failure::new(ErrorCode::InvalidTopicName, error))
+}
+
+fn changes<'a>(
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<ConfigChanges, Failure> {
+    ConfigChanges::parse_pairs(pairs).map_err(|error| Failure::new(ErrorCode::InvalidConfig, error))
+}
+
+fn settings(entries: Vec<ConfigEntry>) -> Vec<Setting> {
+    let shown = entries.into_iter().map(|entry| Setting {
+        key: entry.key.to_owned(),
+        value: entry.value,
+        is_default: !entry.overridden,
+    });
+    shown.collect()
+}
+
+impl<S: MetadataStore> Serving<S> {
+    /// Makes a topic. It is durable, and can be produced to through every shard, when this returns.
+    pub(super) async fn create_topic(
+        &mut self,
+        wanted: CreateTopicRequest,
+    ) -> Result<CreateTopicResponse, Failure> {
+        let name = TopicName::parse_for_user(&wanted.name)
+            .map_err(|error| Failure::new(ErrorCode::InvalidTopicName, error))?;
+        let pairs = wanted.settings.iter();
+        let config = changes(pairs.map(|one| (one.key.as_str(), one.value.as_str())))?;
+        let new = NewTopic {
+            name: name.clone(),
+            topic_id: TopicId::new(self.random_u128()),
+            partitions: wanted.partitions,
+            replication_factor: 1,
+            config,
+        };
+        let created = self.controller.create_topic(new).await;
+        self.serve_discovered().await?;
+        let created = created?;
+        let failed = self.open(created.assignment).await?;
+        self.publish().await;
+        if let Some((id, reason)) = failed.first() {
+            let message = format!(
+                "the topic {name} is there, but its partition {} is offline: {reason}",
+                id.partition
+            );
+            return Err(Failure::new(ErrorCode::StorageFailed, message));
+        }
+        tracing::info!(topic = %name, partitions = wanted.partitions, "a topic was created");
+        Ok(CreateTopicResponse {
+            topic: created.topic_id,
+            partitions: wanted.partitions,
+            settings: self.settings_of(&name),
+        })
+    }
+
+    /// Serves topics of earlier requests whose outcome was unknown and which turned out to be there.
+    async fn serve_discovered(&mut self) -> Result<(), Failure> {
+        let discovered = self.controller.take_discovered();
+        if discovered.is_empty() {
+            return Ok(());
+        }
+        for topic in discovered {
+            self.open(topic.assignment).await?;
+        }
+        self.publish().await;
+        Ok(())
+    }
+
+    fn settings_of(&self, name: &TopicName) -> Vec<Setting> {
+        let described = self.controller.describe(name);
+        described.map_or_else(Vec::new, |topic| settings(topic.config_entries))
+    }
+
+    /// Removes a topic. Nobody is served any of it from the moment that this is durable; its data is gone when this
+    /// returns.
+    pub(super) async fn delete_topic(
+        &mut self,
+        name: &str,
+    ) -> Result<DeleteTopicResponse, Failure> {
+        let deleting = self.controller.delete_topic(&existing(name)?).await?;
+        self.publish().await;
+        let topic = deleting.topic_id;
+        let removed = async {
+            self.shards
+                .delete(topic)
+                .await
+                .map_err(BrokerError::Directory)?;
+            let remove = DirectoryCommand::RemoveTopic(topic);
+            self.shards.directory(remove).await
+        };
+        removed.await.map_err(|error| {
+            let message = format!(
+                "the topic {name} is deleted, but its data is not removed yet: {error}; the next start of the broker tries again"
+            );
+            Failure::new(ErrorCode::StorageFailed, message)
+        })?;
+        self.controller.finish_delete(topic).await?;
+        tracing::info!(topic = name, "a topic was deleted");
+        Ok(DeleteTopicResponse { topic })
+    }
+
+    /// Changes settings of a topic. They are durable and in force when this returns.
+    pub(super) async fn alter_topic(
+        &mut self,
+        wanted: AlterTopicRequest,
+    ) -> Result<AlterTopicResponse, Failure> {
+        let name = existing(&wanted.name)?;
+        let set = wanted.set.iter();
+        let set = set.map(|one| (one.key.as_str(), one.value.as_str()));
+        let unset = wanted.unset.iter().map(|key| (key.as_str(), "default"));
+        let changes = changes(set.chain(unset))?;
+        let (topic, config) = self.controller.alter_topic(&name, &changes).await?;
+        let in_force = self.shards.set_config(topic, config).await;
+        in_force.map_err(|reason| Failure::new(ErrorCode::Internal, reason))?;
+        Ok(AlterTopicResponse {
+            topic,
+            settings: self.settings_of(&name),
+        })
+    }
+
+    /// Describes a topic.
+    pub(super) async fn describe_topic(
+        &mut self,
+        name: &str,
+    ) -> Result<DescribeTopicResponse, Failure> {
+        let name = existing(name)?;
+        let not_found = || DeleteTopicError::NotFound { name: name.clone() };
+        let topic = self.controller.describe(&name).ok_or_else(not_found)?;
+        let reports = self.shards.describe(Some(topic.topic_id)).await;
+        let mut states: BTreeMap<_, _> = reports
+            .into_iter()
+            .map(|report| (report.id.partition, report.state))
+            .collect();
+        let partitions = topic.partitions.into_iter().map(|one| {
+            let missing = || Err("no shard has it open".to_owned());
+            let state = states.remove(&one.partition).unwrap_or_else(missing);
+            let failure = match &state {
+                Ok(status) => status.failure.as_ref().map(ToString::to_string),
+                Err(reason) => Some(reason.clone()),
+            };
+            let status = state.ok();
+            DescribedPartition {
+                partition: one.partition,
+                error: if failure.is_some() {
+                    ErrorCode::StorageFailed
+                } else {
+                    ErrorCode::None
+                },
+                message: failure,
+                state: status
+                    .as_ref()
+                    .map_or_else(PartitionState::default, wire_state),
+                leader: one.leader,
+                shard: one.slot.shard(self.shard_count),
+                replicas: one.replicas,
+                isr: one.isr,
+                log_end: status.as_ref().map_or(Offset::ZERO, |one| one.ends.log_end),
+                size_bytes: status.as_ref().map_or(0, |one| one.size_bytes),
+                segments: status.map_or(0, |one| u32::try_from(one.segments).unwrap_or(u32::MAX)),
+            }
+        });
+        Ok(DescribeTopicResponse {
+            name: topic.name.as_str().to_owned(),
+            topic: topic.topic_id,
+            partitions: partitions.collect(),
+            settings: settings(topic.config_entries),
+        })
+    }
+}
+
+fn wire_state(status: &PartitionStatus) -> PartitionState {
+    PartitionState {
+        high_watermark: status.ends.high_watermark,
+        log_start: status.ends.log_start,
+        leader_epoch: status.ends.leader_epoch,
+    }
+}

@@ -1,0 +1,116 @@
+//! One file for each kind of request. A handler takes a verified frame and gives the frame that answers it.
+
+mod alter_topic;
+mod create_topic;
+mod delete_records;
+mod delete_topic;
+mod describe_cluster;
+mod describe_topic;
+mod fetch;
+mod list_offsets;
+mod metadata;
+mod produce;
+
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use ringlog_wire::{Api, Body, ErrorCode, FrameError, FrameHeader, Message, frame};
+
+use crate::control::request::ControlRequest;
+use crate::failure::Failure;
+use crate::shard::Shard;
+
+/// A frame as it came in; header and body have passed the checksum.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) header: FrameHeader,
+    /// Header and body.
+    pub(crate) head: Bytes,
+    /// What follows the body.
+    pub(crate) payload: Bytes,
+}
+
+impl Request {
+    /// The body, for the `decode` of its message.
+    pub(crate) fn body(&self) -> Result<Body<'_>, Failure> {
+        frame::parse(&self.head)
+            .map(|(_, body)| body)
+            .map_err(|error: FrameError| Failure::new(error.error_code(), error))
+    }
+}
+
+/// A frame as it goes out.
+#[derive(Debug)]
+pub(crate) struct Response {
+    /// Header and body.
+    pub(crate) head: Bytes,
+    /// What follows the body.
+    pub(crate) payload: Vec<Bytes>,
+}
+
+/// What a request comes to: an answer, none when it wants none, or why it is refused as a whole.
+pub(crate) type Outcome = Result<Option<Response>, Failure>;
+
+/// A request that goes on by itself.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// A request that was begun.
+pub(crate) enum Begun {
+    /// It is over already.
+    Done(Outcome),
+    /// Its answer comes later; other requests may be begun meanwhile.
+    Running(Running),
+}
+
+/// Begins a request. Only a produce does something before this returns, so that produces keep their order.
+pub(crate) async fn begin(shard: &Rc<Shard>, api: Api, request: Request) -> Begun {
+    if shard.is_draining() {
+        return Begun::Done(Err(Failure::shutting_down()));
+    }
+    let shard = Rc::clone(shard);
+    match api {
+        Api::Hello => Begun::Done(Err(Failure::new(
+            ErrorCode::InvalidRequest,
+            "hello is the first request of a connection, and comes once",
+        ))),
+        Api::Produce => produce::begin(shard, request).await,
+        Api::Fetch => Begun::Running(Box::pin(fetch::handle(shard, request))),
+        Api::Metadata => Begun::Done(metadata::handle(&shard, &request)),
+        Api::DescribeCluster => Begun::Done(describe_cluster::handle(&shard, &request)),
+        Api::ListOffsets => Begun::Running(Box::pin(list_offsets::handle(shard, request))),
+        Api::DeleteRecords => Begun::Running(Box::pin(delete_records::handle(shard, request))),
+        Api::CreateTopic => Begun::Running(Box::pin(create_topic::handle(shard, request))),
+        Api::DeleteTopic => Begun::Running(Box::pin(delete_topic::handle(shard, request))),
+        Api::AlterTopic => Begun::Running(Box::pin(alter_topic::handle(shard, request))),
+        Api::DescribeTopic => Begun::Running(Box::pin(describe_topic::handle(shard, request))),
+    }
+}
+
+impl Shard {
+    /// Answers a request with a message that has no payload.
+    pub(crate) fn respond<M: Message>(&self, request: &Request, message: &M) -> Outcome {
+        let head = self.encode(request.header.correlation_id(), message)?;
+        Ok(Some(Response {
+            head,
+            payload: Vec::new(),
+        }))
+    }
+
+    /// Asks the control task.
+    pub(crate) async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> ControlRequest,
+    ) -> Result<T, Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.control.try_send(request(answer)).map_err(|_| {
+            let message = "too many administrative requests wait; nothing was done";
+            Failure::new(ErrorCode::Throttled, message)
+        })?;
+        answered.await.unwrap_or_else(|_| {
+            let message = "the broker stopped before it answered; ask again whether it was done";
+            Err(Failure::new(ErrorCode::UnknownOutcome, message))
+        })
+    }
+}

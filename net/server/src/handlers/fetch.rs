@@ -1,0 +1,184 @@
+//! Fetch: reads what is there; when that is too little, waits until one of the shards concerned has enough, or time
+//! is over, and reads again.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{LocalBoxFuture, join_all, select_all};
+use ringlog_record::ShardId;
+use ringlog_wire::limits::PAYLOAD_BYTES_MAX;
+use ringlog_wire::{
+    ErrorCode, FetchPartition, FetchRequest, FetchResponseDraft, FetchedPartition, PartitionState,
+};
+
+use super::{Outcome, Request, Response};
+use crate::failure::Failure;
+use crate::limits::FETCH_WAIT_MAX;
+use crate::shard::Shard;
+use crate::shard::data::payload_of;
+use crate::shard::peer::{ByOwner, Collected, PeerReply, PeerRequest, WatchSpec};
+
+/// Partitions of a request by their owner, with their places in it.
+type Groups = ByOwner<FetchPartition>;
+
+struct Wanted {
+    groups: Groups,
+    partitions: usize,
+    max_bytes: usize,
+    min_bytes: usize,
+    max_wait: Duration,
+}
+
+pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
+    let header = request.header;
+    let wanted = decode(&shard, &request)?;
+    drop(request);
+    let deadline = shard.reactor.now() + wanted.max_wait;
+    let collected = loop {
+        let collected = collect(&shard, &wanted).await;
+        let bytes: usize = collected.iter().map(Collected::bytes).sum();
+        let left = deadline.since(shard.reactor.now());
+        let has_failure = collected.iter().any(|one| one.result.is_err());
+        let is_enough = has_failure || bytes >= wanted.min_bytes;
+        if is_enough || left.is_zero() || collected.is_empty() || shard.is_draining() {
+            break collected;
+        }
+        // What was read is not held on to while waiting.
+        drop(collected);
+        watch(&shard, &wanted, left).await;
+    };
+    respond(&shard, &header, &collected)
+}
+
+fn decode(shard: &Shard, request: &Request) -> Result<Wanted, Failure> {
+    let fetch = FetchRequest::decode(request.body()?)?;
+    let bytes = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let max_bytes = bytes(fetch.max_bytes()).min(PAYLOAD_BYTES_MAX);
+    Ok(Wanted {
+        partitions: fetch.partitions().len(),
+        groups: ByOwner::sort(fetch.partitions(), |one| shard.owner(one.id)),
+        max_bytes,
+        min_bytes: bytes(fetch.min_bytes()).min(max_bytes),
+        max_wait: Duration::from_millis(fetch.max_wait_ms().into()).min(FETCH_WAIT_MAX),
+    })
+}
+
+/// Reads from every shard concerned, and puts together what fits, in the order of the request.
+async fn collect(shard: &Rc<Shard>, wanted: &Wanted) -> Vec<Collected> {
+    let groups = wanted.groups.owned.iter();
+    let read = join_all(groups.map(|(&owner, group)| collect_group(shard, owner, group, wanted)));
+    let mut slots: Vec<Option<Collected>> = Vec::new();
+    slots.resize_with(wanted.partitions, || None);
+    for (place, one) in read.await.into_iter().flatten() {
+        slots[place] = Some(one);
+    }
+    for (place, unknown) in &wanted.groups.unknown {
+        slots[*place] = Some(Collected {
+            id: unknown.id,
+            state: PartitionState::default(),
+            result: Err(Failure::unknown_partition(unknown.id)),
+            forwarded: false,
+        });
+    }
+    let mut collected: Vec<_> = slots.into_iter().flatten().collect();
+    let mut taken_bytes = 0;
+    for one in &mut collected {
+        let bytes = one.bytes();
+        if taken_bytes > 0 && taken_bytes + bytes > wanted.max_bytes {
+            // Each shard read as if it were alone: what is too much is read again by the next fetch.
+            one.result = Ok(Vec::new());
+        } else {
+            taken_bytes += bytes;
+        }
+    }
+    collected
+}
+
+async fn collect_group(
+    shard: &Rc<Shard>,
+    owner: ShardId,
+    group: &[(usize, FetchPartition)],
+    wanted: &Wanted,
+) -> Vec<(usize, Collected)> {
+    let partitions: Vec<_> = group.iter().map(|&(_, partition)| partition).collect();
+    let places = group.iter().map(|&(place, _)| place);
+    if owner == shard.me {
+        let collected = shard.collect(&partitions, wanted.max_bytes).await;
+        return places.zip(collected).collect();
+    }
+    shard.metrics.forwarded.add(partitions.len() as u64);
+    let ids: Vec<_> = partitions.iter().map(|partition| partition.id).collect();
+    let call = PeerRequest::Collect {
+        partitions,
+        max_bytes: wanted.max_bytes,
+    };
+    let collected = match shard.router.call(owner, call).await {
+        Ok(PeerReply::Collected(mut collected)) => {
+            collected.iter_mut().for_each(|one| one.forwarded = true);
+            collected
+        }
+        _ => ids
+            .into_iter()
+            .map(|id| Collected {
+                id,
+                state: PartitionState::default(),
+                result: Err(Failure::shutting_down()),
+                forwarded: true,
+            })
+            .collect(),
+    };
+    places.zip(collected).collect()
+}
+
+/// Waits until one of the shards concerned has enough, or time is over.
+async fn watch(shard: &Rc<Shard>, wanted: &Wanted, left: Duration) {
+    let waits = wanted.groups.owned.iter().map(|(&owner, group)| {
+        let spec = WatchSpec {
+            partitions: group.iter().map(|(_, one)| (one.id, one.offset)).collect(),
+            min_bytes: wanted.min_bytes as u64,
+            max_wait: left,
+        };
+        let wait: LocalBoxFuture<'_, ()> = if owner == shard.me {
+            Box::pin(async move { shard.watch(&spec).await })
+        } else {
+            Box::pin(async move { drop(shard.router.call(owner, PeerRequest::Watch(spec)).await) })
+        };
+        wait
+    });
+    let waits: Vec<_> = waits.collect();
+    if !waits.is_empty() {
+        select_all(waits).await;
+    }
+}
+
+fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, collected: &[Collected]) -> Outcome {
+    let partitions: Vec<_> = collected
+        .iter()
+        .map(|one| match &one.result {
+            Ok(_) => FetchedPartition {
+                id: one.id,
+                error: ErrorCode::None,
+                message: None,
+                state: one.state,
+                len_bytes: u32::try_from(one.bytes()).unwrap_or(u32::MAX),
+                agreed_end: None,
+                forwarded: one.forwarded,
+            },
+            Err(failure) => FetchedPartition {
+                state: one.state,
+                agreed_end: failure.agreed_end,
+                forwarded: one.forwarded,
+                ..FetchedPartition::refused(one.id, failure.code, &failure.message)
+            },
+        })
+        .collect();
+    let draft = FetchResponseDraft {
+        partitions: &partitions,
+    };
+    let payload: Vec<Bytes> = payload_of(collected);
+    Ok(Some(Response {
+        head: shard.encode(header.correlation_id(), &draft)?,
+        payload,
+    }))
+}

@@ -1,0 +1,185 @@
+//! Produce: the appends happen while the request is begun, the answer comes when all of them are.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringlog_record::TopicPartition;
+use ringlog_replication::Acks;
+use ringlog_shard::Reply;
+use ringlog_wire::{
+    AckLevel, ErrorCode, PartitionState, ProduceRequest, ProduceResponseDraft, ProducedPartition,
+};
+
+use super::{Begun, Outcome, Request, Response};
+use crate::failure::Failure;
+use crate::shard::Shard;
+use crate::shard::data::BegunProduce;
+use crate::shard::peer::{PeerReply, PeerRequest, Produced};
+
+/// A partition of the request.
+enum Part {
+    Here(BegunProduce),
+    There(TopicPartition, Reply<PeerReply>),
+}
+
+/// A partition of the answer.
+struct Answered {
+    produced: Produced,
+    forwarded: bool,
+}
+
+pub(super) async fn begin(shard: Rc<Shard>, request: Request) -> Begun {
+    let wanted = match decode(&request) {
+        Ok(wanted) => wanted,
+        Err(failure) => return Begun::Done(Err(failure)),
+    };
+    let mut parts = Vec::with_capacity(wanted.slices.len());
+    for (id, range) in wanted.slices {
+        let part = match shard.owner(id) {
+            Some(owner) if owner != shard.me => {
+                forward(&shard, id, &request, range, wanted.acks, owner).await
+            }
+            // Nobody owns it: this shard says so as well as any.
+            _ => Part::Here(shard.begin_produce(id, &request.payload[range], wanted.acks)),
+        };
+        parts.push(part);
+    }
+    let header = request.header;
+    // The payload is copied where it belongs by now; its buffer is free for the next receive.
+    drop(request);
+    Begun::Running(Box::pin(async move {
+        let deadline = shard.reactor.now() + wanted.timeout;
+        let mut answered = Vec::with_capacity(parts.len());
+        for part in parts {
+            let left = deadline.since(shard.reactor.now());
+            answered.push(finish(&shard, part, left).await);
+        }
+        if wanted.acks == Acks::None {
+            report_silently(&answered);
+            return Ok(None);
+        }
+        respond(&shard, &header, &answered)
+    }))
+}
+
+struct Wanted {
+    acks: Acks,
+    timeout: Duration,
+    slices: Vec<(TopicPartition, std::ops::Range<usize>)>,
+}
+
+fn decode(request: &Request) -> Result<Wanted, Failure> {
+    let produce = ProduceRequest::decode(request.body()?)?;
+    Ok(Wanted {
+        acks: match produce.acks() {
+            ringlog_wire::Acks::None => Acks::None,
+            ringlog_wire::Acks::Leader => Acks::Leader,
+            ringlog_wire::Acks::All => Acks::All,
+        },
+        timeout: Duration::from_millis(produce.timeout_ms().into()),
+        slices: produce
+            .slices()
+            .map(|(partition, range)| (partition.id, range))
+            .collect(),
+    })
+}
+
+async fn forward(
+    shard: &Shard,
+    id: TopicPartition,
+    request: &Request,
+    range: std::ops::Range<usize>,
+    acks: Acks,
+    owner: ringlog_record::ShardId,
+) -> Part {
+    shard.metrics.forwarded.add(1);
+    let refused = |failure: Failure| {
+        Part::Here(BegunProduce::Refused(Produced {
+            id,
+            state: PartitionState::default(),
+            result: Err(failure),
+        }))
+    };
+    let Some(slot) = shard.router.slot(owner).await else {
+        return refused(Failure::unknown_partition(id));
+    };
+    let call = PeerRequest::Produce {
+        id,
+        batches: request.payload.slice(range),
+        acks,
+    };
+    match shard.router.send(owner, slot, call) {
+        Ok(reply) => Part::There(id, reply),
+        Err(gone) => refused(gone.into()),
+    }
+}
+
+async fn finish(shard: &Shard, part: Part, left: Duration) -> Answered {
+    let (id, forwarded) = match &part {
+        Part::Here(BegunProduce::Pending(id, _)) => (*id, false),
+        Part::Here(BegunProduce::Refused(produced)) => (produced.id, false),
+        Part::There(id, _) => (*id, true),
+    };
+    let unknown = |message: &str| Produced {
+        id,
+        state: PartitionState::default(),
+        result: Err(Failure::new(ErrorCode::UnknownOutcome, message)),
+    };
+    let wait = async {
+        match part {
+            Part::Here(begun) => shard.finish_produce(begun).await,
+            Part::There(_, reply) => match reply.await {
+                Ok(PeerReply::Produced(produced)) => produced,
+                _ => unknown("the shard of the partition stopped before it answered"),
+            },
+        }
+    };
+    let produced = match shard.reactor.timeout(left, wait).await {
+        Ok(produced) => produced,
+        Err(_) => unknown("the records are not stable within the time-out of the request"),
+    };
+    Answered {
+        produced,
+        forwarded,
+    }
+}
+
+/// A client that wants no answer is not told what went wrong either; the log is.
+fn report_silently(answered: &[Answered]) {
+    for one in answered {
+        if let Err(failure) = &one.produced.result {
+            tracing::debug!(partition = %one.produced.id, code = failure.code.name(), "an unacknowledged produce is refused");
+        }
+    }
+}
+
+fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, answered: &[Answered]) -> Outcome {
+    let partitions: Vec<_> = answered
+        .iter()
+        .map(|one| match &one.produced.result {
+            Ok(at) => ProducedPartition {
+                id: one.produced.id,
+                error: ErrorCode::None,
+                message: None,
+                state: one.produced.state,
+                base_offset: at.base_offset,
+                level: at.level,
+                forwarded: one.forwarded,
+            },
+            Err(failure) => ProducedPartition {
+                state: one.produced.state,
+                level: AckLevel::None,
+                forwarded: one.forwarded,
+                ..ProducedPartition::refused(one.produced.id, failure.code, &failure.message)
+            },
+        })
+        .collect();
+    let draft = ProduceResponseDraft {
+        partitions: &partitions,
+    };
+    let head = shard.encode(header.correlation_id(), &draft)?;
+    Ok(Some(Response {
+        head,
+        payload: Vec::new(),
+    }))
+}

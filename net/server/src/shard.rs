@@ -1,0 +1,157 @@
+//! A shard: a core with its partitions, its listener, its connections.
+//!
+//! Everything here lives on one core. What comes from outside comes as a message: commands of the control task,
+//! calls of other shards, frames of clients. Between two awaits nobody else changes anything.
+
+pub(crate) mod command;
+pub(crate) mod data;
+mod directory;
+mod drain;
+mod listen;
+mod partitions;
+pub(crate) mod peer;
+mod retention;
+mod run;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringlog_log::{BulkFiles, CacheBudget, LogEnv, SpaceGauge};
+use ringlog_reactor::{File, Reactor, Signal, mailbox};
+use ringlog_record::{BrokerId, ShardId, TopicPartition};
+use ringlog_replication::Partition;
+use ringlog_shard::Router;
+use ringlog_wire::{CorrelationId, Encoder, ErrorResponse, Message};
+
+use self::listen::Listening;
+use self::peer::{PeerReply, PeerRequest};
+use crate::cluster_view::ClusterView;
+use crate::control::request::ControlRequest;
+use crate::failure::Failure;
+use crate::limits::CACHE_PART;
+use crate::metrics::Metrics;
+
+pub(crate) use self::run::run;
+
+/// Makes the port behind which a shard has its files prepared, on the core of the shard.
+pub type BulkFactory = Arc<dyn Fn(&Reactor) -> Rc<dyn BulkFiles> + Send + Sync>;
+
+/// What a shard is made from; moved to its core, with its port and its commands.
+pub(crate) struct ShardSetup {
+    pub(crate) broker: BrokerId,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) control: mailbox::Sender<ControlRequest>,
+    pub(crate) bulk: BulkFactory,
+    pub(crate) space: SpaceGauge,
+    pub(crate) memory_bytes: usize,
+    pub(crate) connections_max: usize,
+    pub(crate) retention_interval: Duration,
+}
+
+/// A shard.
+pub(crate) struct Shard {
+    pub(crate) me: ShardId,
+    pub(crate) broker: BrokerId,
+    pub(crate) reactor: Reactor,
+    pub(crate) router: Router<PeerRequest, PeerReply>,
+    pub(crate) control: mailbox::Sender<ControlRequest>,
+    pub(crate) metrics: Metrics,
+    data_dir: PathBuf,
+    env: LogEnv,
+    partitions: RefCell<BTreeMap<TopicPartition, Partition>>,
+    /// Partitions that are not served, and why.
+    offline: RefCell<BTreeMap<TopicPartition, String>>,
+    view: RefCell<Arc<ClusterView>>,
+    encoder: RefCell<Encoder>,
+    connections_max: usize,
+    is_draining: Cell<bool>,
+    /// Notified when draining begins, and when a connection has ended.
+    draining: Signal,
+    listening: RefCell<Listening>,
+    /// Held for as long as the broker uses the data directory.
+    lock: RefCell<Option<File>>,
+}
+
+impl Shard {
+    fn new(setup: &ShardSetup, router: Router<PeerRequest, PeerReply>, reactor: Reactor) -> Self {
+        let cache_bytes = setup.memory_bytes / CACHE_PART.1 * CACHE_PART.0;
+        let env = LogEnv::new(
+            reactor.clone(),
+            (setup.bulk)(&reactor),
+            CacheBudget::new(cache_bytes),
+            setup.space.clone(),
+        );
+        Self {
+            me: router.me(),
+            broker: setup.broker,
+            reactor,
+            router,
+            control: setup.control.clone(),
+            metrics: Metrics::default(),
+            data_dir: setup.data_dir.clone(),
+            env,
+            partitions: RefCell::default(),
+            offline: RefCell::default(),
+            view: RefCell::default(),
+            encoder: RefCell::new(Encoder::new()),
+            connections_max: setup.connections_max,
+            is_draining: Cell::new(false),
+            draining: Signal::default(),
+            listening: RefCell::default(),
+            lock: RefCell::default(),
+        }
+    }
+
+    /// The picture of the cluster.
+    pub(crate) fn view(&self) -> Arc<ClusterView> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    /// The shard that owns a partition.
+    pub(crate) fn owner(&self, id: TopicPartition) -> Option<ShardId> {
+        self.view.borrow().owner(id)
+    }
+
+    /// Whether the broker is about to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Ends when the broker is about to stop.
+    pub(crate) async fn drain_began(&self) {
+        self.draining
+            .wait(|| self.is_draining.get().then_some(()))
+            .await;
+    }
+
+    /// Header and body of a message.
+    pub(crate) fn encode<M: Message>(
+        &self,
+        correlation_id: CorrelationId,
+        message: &M,
+    ) -> Result<Bytes, Failure> {
+        let encoded = self.encoder.borrow_mut().encode(correlation_id, message);
+        encoded.map_err(|error| Failure::new(ringlog_wire::ErrorCode::Internal, error))
+    }
+
+    /// Header and body of an error.
+    pub(crate) fn encode_error(
+        &self,
+        api: u16,
+        correlation_id: CorrelationId,
+        error: &ErrorResponse,
+    ) -> Option<Bytes> {
+        let encoded = self
+            .encoder
+            .borrow_mut()
+            .encode_error(api, correlation_id, error);
+        encoded
+            .inspect_err(|error| tracing::error!(%error, "an error response could not be encoded"))
+            .ok()
+    }
+}

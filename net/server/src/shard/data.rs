@@ -1,0 +1,256 @@
+//! What a shard does with the records of its own partitions, whoever asked: a connection or another shard.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::future::select_all;
+use ringlog_record::{Offset, TopicPartition};
+use ringlog_replication::{AckLevel, Acks, FetchSpec, Partition, PartitionEnds, PendingProduce};
+use ringlog_wire::{
+    DeleteRecordsPartition, FetchPartition, ListOffsetsPartition, OffsetPosition, PartitionState,
+};
+
+use super::Shard;
+use super::peer::{Collected, Deleted, Listed, Produced, ProducedAt, WatchSpec};
+use crate::failure::Failure;
+
+/// A produce that was appended, or was not.
+pub(crate) enum BegunProduce {
+    /// It waits to be stable.
+    Pending(TopicPartition, PendingProduce),
+    /// Nothing was appended.
+    Refused(Produced),
+}
+
+fn state_of(ends: &PartitionEnds) -> PartitionState {
+    PartitionState {
+        high_watermark: ends.high_watermark,
+        log_start: ends.log_start,
+        leader_epoch: ends.leader_epoch,
+    }
+}
+
+fn wire_level(level: AckLevel) -> ringlog_wire::AckLevel {
+    match level {
+        AckLevel::LeaderMemory => ringlog_wire::AckLevel::LeaderMemory,
+        AckLevel::LeaderDurable => ringlog_wire::AckLevel::LeaderDurable,
+        AckLevel::AllMemory => ringlog_wire::AckLevel::AllMemory,
+        AckLevel::AllDurable => ringlog_wire::AckLevel::AllDurable,
+    }
+}
+
+impl Shard {
+    /// A partition that is served here.
+    pub(crate) fn partition(&self, id: TopicPartition) -> Result<Partition, Failure> {
+        if let Some(partition) = self.partitions.borrow().get(&id) {
+            return Ok(partition.clone());
+        }
+        match self.offline.borrow().get(&id) {
+            Some(reason) => Err(Failure::new(
+                ringlog_wire::ErrorCode::StorageFailed,
+                format!("partition {id} is offline: {reason}"),
+            )),
+            None => Err(Failure::unknown_partition(id)),
+        }
+    }
+
+    /// The state of a partition, or nothing known.
+    fn state(&self, id: TopicPartition) -> PartitionState {
+        let partitions = self.partitions.borrow();
+        let partition = partitions.get(&id);
+        partition.map_or_else(PartitionState::default, |one| state_of(&one.ends()))
+    }
+
+    /// Appends before it returns, so that produces are appended in the order of their calls.
+    pub(crate) fn begin_produce(
+        &self,
+        id: TopicPartition,
+        batches: &[u8],
+        acks: Acks,
+    ) -> BegunProduce {
+        let begun = if self.is_draining() {
+            Err(Failure::shutting_down())
+        } else {
+            self.partition(id)
+                .and_then(|partition| partition.produce(batches, acks).map_err(Failure::from))
+        };
+        match begun {
+            Ok(pending) => BegunProduce::Pending(id, pending),
+            Err(failure) => BegunProduce::Refused(Produced {
+                id,
+                state: self.state(id),
+                result: Err(failure),
+            }),
+        }
+    }
+
+    /// Waits for what a produce came to.
+    pub(crate) async fn finish_produce(&self, begun: BegunProduce) -> Produced {
+        let (id, pending) = match begun {
+            BegunProduce::Pending(id, pending) => (id, pending),
+            BegunProduce::Refused(produced) => return produced,
+        };
+        match pending.await {
+            Ok(ack) => Produced {
+                id,
+                state: state_of(&ack.ends),
+                result: Ok(ProducedAt {
+                    base_offset: ack.appended.base_offset,
+                    level: wire_level(ack.level),
+                }),
+            },
+            Err(error) => Produced {
+                id,
+                state: self.state(id),
+                result: Err(error.into()),
+            },
+        }
+    }
+
+    /// Reads what is there now, in the order asked for and at most `max_bytes` together; the first batch comes even
+    /// when it is larger.
+    pub(crate) async fn collect(
+        &self,
+        partitions: &[FetchPartition],
+        max_bytes: usize,
+    ) -> Vec<Collected> {
+        let mut collected = Vec::with_capacity(partitions.len());
+        let mut left = max_bytes;
+        for wanted in partitions {
+            let is_first = left == max_bytes;
+            let one = self.collect_one(wanted, left, is_first).await;
+            left = left.saturating_sub(one.bytes());
+            collected.push(one);
+        }
+        collected
+    }
+
+    async fn collect_one(&self, wanted: &FetchPartition, left: usize, is_first: bool) -> Collected {
+        let id = wanted.id;
+        let max_bytes = usize::try_from(wanted.max_bytes)
+            .unwrap_or(usize::MAX)
+            .min(left);
+        let result = match self.partition(id) {
+            Ok(partition) => {
+                let spec = FetchSpec {
+                    offset: wanted.offset,
+                    // A partition that comes too late to get anything still says where it stands.
+                    max_bytes,
+                    last_epoch: wanted.last_epoch,
+                };
+                match partition.fetch(spec).await {
+                    Ok(fetched) if is_first || fetched.bytes <= left => Ok(fetched.slices),
+                    Ok(_) => Ok(Vec::new()),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Err(failure) => Err(failure),
+        };
+        Collected {
+            id,
+            state: self.state(id),
+            result,
+            forwarded: false,
+        }
+    }
+
+    /// Waits until the partitions together have `min_bytes` to read, one of them has ended, or time is over.
+    pub(crate) async fn watch(&self, spec: &WatchSpec) {
+        let wait = async {
+            while let Some(moved) = self.watched(spec) {
+                let mut moved = select_all(moved);
+                let mut draining = std::pin::pin!(self.drain_began());
+                poll_fn(|cx| {
+                    use std::task::Poll;
+                    if draining.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    Pin::new(&mut moved).poll(cx).map(|_| ())
+                })
+                .await;
+            }
+        };
+        // The end of the wait is no failure: the fetch then returns what there is.
+        self.reactor.timeout(spec.max_wait, wait).await.ok();
+    }
+
+    /// What to wait for, or nothing when there is enough or no more to come.
+    fn watched(&self, spec: &WatchSpec) -> Option<Vec<ringlog_replication::Moved>> {
+        if self.is_draining() || spec.partitions.is_empty() {
+            return None;
+        }
+        let mut readable_bytes = 0;
+        let mut moved = Vec::with_capacity(spec.partitions.len());
+        for &(id, offset) in &spec.partitions {
+            let partition = self.partitions.borrow().get(&id).cloned()?;
+            if partition.has_ended() {
+                return None;
+            }
+            readable_bytes += partition.readable_bytes(offset);
+            let high_watermark = partition.ends().high_watermark;
+            moved.push(partition.moved_above(high_watermark.max(offset)));
+        }
+        (readable_bytes < spec.min_bytes).then_some(moved)
+    }
+
+    /// Looks up offsets by position or time.
+    pub(crate) async fn list_offsets(&self, partitions: &[ListOffsetsPartition]) -> Vec<Listed> {
+        let mut listed = Vec::with_capacity(partitions.len());
+        for wanted in partitions {
+            let result = self.list_offset(wanted).await;
+            listed.push(Listed {
+                id: wanted.id,
+                state: self.state(wanted.id),
+                result,
+            });
+        }
+        listed
+    }
+
+    async fn list_offset(
+        &self,
+        wanted: &ListOffsetsPartition,
+    ) -> Result<Option<(Offset, Option<ringlog_record::TimestampMs>)>, Failure> {
+        let partition = self.partition(wanted.id)?;
+        let ends = partition.ends();
+        Ok(match wanted.position {
+            OffsetPosition::Earliest => Some((ends.log_start, None)),
+            OffsetPosition::Latest => Some((ends.high_watermark, None)),
+            OffsetPosition::Timestamp(timestamp) => partition
+                .offset_for_timestamp(timestamp)
+                .await?
+                .map(|found| (found.offset, Some(found.timestamp))),
+        })
+    }
+
+    /// Moves log starts.
+    pub(crate) async fn delete_records(
+        &self,
+        partitions: &[DeleteRecordsPartition],
+    ) -> Vec<Deleted> {
+        let mut deleted = Vec::with_capacity(partitions.len());
+        for wanted in partitions {
+            let result = match self.partition(wanted.id) {
+                Ok(partition) => partition
+                    .delete_records(wanted.before)
+                    .await
+                    .map(drop)
+                    .map_err(Failure::from),
+                Err(failure) => Err(failure),
+            };
+            deleted.push(Deleted {
+                id: wanted.id,
+                state: self.state(wanted.id),
+                result,
+            });
+        }
+        deleted
+    }
+}
+
+/// The batches of several partitions, one behind the other.
+pub(crate) fn payload_of(collected: &[Collected]) -> Vec<Bytes> {
+    let slices = collected.iter().filter_map(|one| one.result.as_ref().ok());
+    slices.flatten().cloned().collect()
+}

@@ -1,0 +1,182 @@
+//! Opening, closing and describing the partitions of a shard.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use ringlog_coord::config::{self, TopicConfig};
+use ringlog_coord::controller::PartitionAssignment;
+use ringlog_log::{Durability, LogConfig, delete_directory};
+use ringlog_record::batch::TimestampType;
+use ringlog_record::{BrokerId, TopicId, TopicPartition};
+use ringlog_replication::{Partition, PartitionSpec};
+
+use super::Shard;
+use super::command::{PartitionReport, partition_directory, topic_directory};
+use super::directory::make_directory;
+use crate::limits::OPENS_AT_ONCE_MAX;
+use crate::metrics::{Gauges, ShardMetrics};
+
+/// The settings of a topic as its logs know them.
+fn log_config(config: &TopicConfig) -> LogConfig {
+    LogConfig {
+        durability: match config.durability {
+            config::Durability::Sync => Durability::Sync,
+            config::Durability::Async => Durability::Async,
+            config::Durability::Memory => Durability::Memory,
+        },
+        retention_ms: config.retention_ms,
+        retention_bytes: config.retention_bytes,
+        segment_bytes: config.segment_bytes,
+        segment_ms: config.segment_ms,
+        flush_ms: config.flush_ms,
+        max_batch_bytes: config.max_batch_bytes,
+        timestamp_type: match config.timestamp_type {
+            config::TimestampType::Create => TimestampType::Create,
+            config::TimestampType::Append => TimestampType::Append,
+        },
+    }
+}
+
+impl Shard {
+    /// Opens partitions, several at a time. Those that cannot be opened are offline, and given with the reason.
+    pub(crate) async fn open_partitions(
+        self: Rc<Self>,
+        broker: BrokerId,
+        partitions: Vec<PartitionAssignment>,
+    ) -> Vec<(TopicPartition, String)> {
+        let opened = stream::iter(partitions).map(|assignment| {
+            let shard = Rc::clone(&self);
+            async move { shard.open_partition(broker, assignment).await }
+        });
+        opened
+            .buffer_unordered(OPENS_AT_ONCE_MAX)
+            .filter_map(async |failed| failed)
+            .collect()
+            .await
+    }
+
+    async fn open_partition(
+        &self,
+        broker: BrokerId,
+        assignment: PartitionAssignment,
+    ) -> Option<(TopicPartition, String)> {
+        let id = TopicPartition {
+            topic: assignment.topic_id,
+            partition: assignment.partition,
+        };
+        let spec = PartitionSpec {
+            id,
+            directory: partition_directory(&self.data_dir, id),
+            leader: broker,
+            leader_epoch: assignment.leader_epoch,
+            isr: BTreeSet::from([broker]),
+            min_isr: assignment.config.min_isr.into(),
+            config: log_config(&assignment.config),
+        };
+        let topic = &assignment.topic;
+        let made = make_directory(&self.reactor, &topic_directory(&self.data_dir, id.topic)).await;
+        let opened = match made {
+            Ok(()) => Partition::open(spec, self.env.clone())
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match opened {
+            Ok((partition, report)) => {
+                if let Some(torn) = report.torn_tail {
+                    tracing::info!(%topic, partition = %id.partition, bytes = torn.bytes, log_end = %report.log_end, "a torn tail was cut off: it had not been acknowledged");
+                }
+                self.offline.borrow_mut().remove(&id);
+                self.partitions.borrow_mut().insert(id, partition);
+                None
+            }
+            Err(reason) => {
+                tracing::error!(%topic, partition = %id.partition, reason, "a partition could not be opened and is offline");
+                self.offline.borrow_mut().insert(id, reason.clone());
+                Some((id, reason))
+            }
+        }
+    }
+
+    /// Ids of the partitions of a topic, open or not.
+    fn ids_of(&self, topic: TopicId) -> BTreeSet<TopicPartition> {
+        let partitions = self.partitions.borrow();
+        let offline = self.offline.borrow();
+        let all = partitions.keys().chain(offline.keys());
+        all.filter(|id| id.topic == topic).copied().collect()
+    }
+
+    /// Closes the partitions of a topic and removes their directories.
+    pub(crate) async fn delete_topic(&self, topic: TopicId) -> Result<(), String> {
+        for id in self.ids_of(topic) {
+            self.offline.borrow_mut().remove(&id);
+            let open = self.partitions.borrow_mut().remove(&id);
+            let removed = match open {
+                Some(partition) => partition.delete().await,
+                None => {
+                    delete_directory(&self.reactor, &partition_directory(&self.data_dir, id)).await
+                }
+            };
+            removed.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Uses other settings for the partitions of a topic.
+    pub(crate) fn set_config(&self, topic: TopicId, config: &TopicConfig) -> Result<(), String> {
+        for id in self.ids_of(topic) {
+            let open = self.partitions.borrow().get(&id).cloned();
+            if let Some(partition) = open {
+                partition
+                    .set_config(log_config(config))
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of the partitions of a topic, or of all.
+    pub(crate) fn describe(&self, topic: Option<TopicId>) -> Vec<PartitionReport> {
+        let is_wanted = |id: &TopicPartition| topic.is_none_or(|topic| id.topic == topic);
+        let partitions = self.partitions.borrow();
+        let offline = self.offline.borrow();
+        let open = partitions.iter().map(|(&id, partition)| PartitionReport {
+            id,
+            state: Ok(partition.status()),
+        });
+        let closed = offline.iter().map(|(&id, reason)| PartitionReport {
+            id,
+            state: Err(reason.clone()),
+        });
+        open.chain(closed)
+            .filter(|report| is_wanted(&report.id))
+            .collect()
+    }
+
+    /// What was counted, and what is now.
+    pub(crate) fn measure(&self, commands_waiting: usize) -> ShardMetrics {
+        let partitions = self.partitions.borrow();
+        let failed = partitions.values().filter(|one| one.has_ended()).count();
+        let statuses = partitions.values().map(Partition::status);
+        let gauges = Gauges {
+            partitions: (partitions.len() - failed) as u64,
+            partitions_offline: (self.offline.borrow().len() + failed) as u64,
+            produces_waiting: statuses.map(|status| status.produces_waiting as u64).sum(),
+            fetches_waiting: partitions
+                .values()
+                .map(|partition| partition.fetches_waiting() as u64)
+                .sum(),
+            pool_bytes: self.reactor.pool().allocated_bytes() as u64,
+            cache_bytes: self.env.cache.used_bytes() as u64,
+            commands_waiting: commands_waiting as u64,
+        };
+        self.metrics.snapshot(self.me, gauges, &self.env.counters)
+    }
+
+    /// The partitions that are served.
+    pub(crate) fn open_now(&self) -> Vec<Partition> {
+        self.partitions.borrow().values().cloned().collect()
+    }
+}
