@@ -105,7 +105,7 @@ impl LogInner {
                 bytes_max: FLUSH_GROUP_BYTES_MAX,
             });
         }
-        if state.is_without_space || !self.env.space.has_room() {
+        if state.is_without_space() || !self.env.space.has_room() {
             self.env.counters.appends_without_space.add(1);
             return Err(AppendError::NoSpace);
         }

@@ -23,6 +23,8 @@
 //!           index entries     24 bytes each: offset u64, position u64, largest time stamp before i64
 //! ```
 
+use std::io;
+
 use bytes::Bytes;
 use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
 use zerocopy::little_endian::{I64, U16, U32, U64};
@@ -212,9 +214,13 @@ pub(crate) struct CheckpointState {
     pub(crate) durable_bytes: u64,
     /// It says that nothing was written since.
     pub(crate) is_clean: bool,
+    /// The log start that is durable in it: nothing above may be removed.
+    pub(crate) log_start: Offset,
+    /// The newest epoch that is durable in it: no batch of a newer one may be written.
+    pub(crate) latest_epoch: Option<LeaderEpoch>,
     /// One is being written.
     pub(crate) is_busy: bool,
-    /// One was asked for and has not begun.
+    /// One was asked for and is not written yet.
     pub(crate) is_wanted: bool,
 }
 
@@ -228,6 +234,7 @@ pub(crate) async fn load(
     directory.sync().await?;
     let slot_bytes = CHECKPOINT_SLOT_BYTES;
     let mut newest: Option<Checkpoint> = None;
+    let mut is_new = false;
     for slot in 0..2 {
         let buf = reactor
             .buffer(slot_bytes)
@@ -236,6 +243,7 @@ pub(crate) async fn load(
             .read_at(slot * slot_bytes as u64, buf, slot_bytes)
             .await;
         let read = read.map_err(|error| FileError::new("read", &path, error))?;
+        is_new |= read < slot_bytes;
         let found = Checkpoint::decode(&buf[..read.min(slot_bytes)])
             .filter(|found| found.sequence % 2 == slot);
         if let Some(found) = found
@@ -246,7 +254,22 @@ pub(crate) async fn load(
             newest = Some(found);
         }
     }
+    if is_new {
+        reserve(&file)
+            .await
+            .map_err(|error| FileError::new("allocate", &path, error))?;
+    }
     Ok((file, newest))
+}
+
+/// Takes the space of both slots while there is some, so that a full file system does not hinder a checkpoint, which
+/// retention must write before it can make room.
+async fn reserve(file: &File) -> io::Result<()> {
+    match file.allocate(2 * CHECKPOINT_SLOT_BYTES as u64).await {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => file.sync_all().await,
+    }
 }
 
 /// `bytes` in whole blocks, as a direct write wants them.

@@ -5,7 +5,6 @@ use std::io;
 use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::checkpoint::{Checkpoint, to_blocks};
-use crate::epochs::EpochCache;
 use crate::error::ChangeError;
 use crate::index::SparseIndex;
 use crate::limits::CHECKPOINT_SLOT_BYTES;
@@ -29,17 +28,14 @@ impl LogInner {
         }
         state.checkpoint.is_wanted = true;
         self.spawn("checkpoint", |log| async move {
-            loop {
-                log.state.borrow_mut().checkpoint.is_wanted = false;
-                match log.write_checkpoint(Closing::No).await {
-                    Err(ChangeError::NoSpace) if !log.is_ended() => {
-                        log.state.borrow_mut().checkpoint.is_wanted = true;
-                        log.wait_for_space().await;
-                    }
-                    _ => break,
-                }
-            }
-            log.set_without_space(false);
+            // A failure has taken the log offline; that is told to whoever asks.
+            let _told = log
+                .retry_while_full(async || match log.write_checkpoint(Closing::No).await {
+                    Err(ChangeError::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
+                    _ => Ok(()),
+                })
+                .await;
+            log.state.borrow_mut().checkpoint.is_wanted = false;
             log.request_flush();
         });
     }
@@ -50,6 +46,8 @@ impl LogInner {
         let result = self.write_slot(closing).await;
         self.state.borrow_mut().checkpoint.is_busy = false;
         self.changed.notify();
+        // A flush group may have waited for this one, whoever it was written for.
+        self.request_flush();
         match result {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(ChangeError::NoSpace),
@@ -86,27 +84,21 @@ impl LogInner {
         state.checkpoint.sequence = checkpoint.sequence;
         state.checkpoint.durable_bytes = durable_bytes;
         state.checkpoint.is_clean = checkpoint.is_clean;
+        state.checkpoint.log_start = checkpoint.log_start;
+        state.checkpoint.latest_epoch = checkpoint.epochs.latest();
         self.env.counters.checkpoints.add(1);
         Ok(())
     }
 
     pub(crate) async fn begin_epoch(&self, epoch: LeaderEpoch) -> Result<(), ChangeError> {
-        {
-            let state = &*self.state.borrow();
-            if state.is_closed {
-                return Err(ChangeError::Closed);
-            }
-            if let Some(latest) = state.epochs.latest().filter(|&latest| latest >= epoch) {
-                return Err(ChangeError::StaleEpoch { epoch, latest });
-            }
-        }
+        self.state.borrow().check_new_epoch(epoch)?;
         self.flush_all().await?;
         {
             let state = &mut *self.state.borrow_mut();
+            state.check_new_epoch(epoch)?;
             let log_end = state.log_end;
             state.epochs.begin(epoch, log_end);
         }
-        // Appends since then are behind the durable end, and so is nothing that the checkpoint says.
         self.write_checkpoint(Closing::No).await
     }
 
@@ -129,6 +121,20 @@ impl LogInner {
 }
 
 impl LogState {
+    /// Whether `epoch` may begin: it is newer than all before, or found no space when it was to begin.
+    fn check_new_epoch(&self, epoch: LeaderEpoch) -> Result<(), ChangeError> {
+        if self.is_closed {
+            return Err(ChangeError::Closed);
+        }
+        let is_durable = self.checkpoint.latest_epoch >= Some(epoch);
+        match self.epochs.latest() {
+            Some(latest) if latest > epoch || (latest == epoch && is_durable) => {
+                Err(ChangeError::StaleEpoch { epoch, latest })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn to_checkpoint(&self, sequence: u64, closing: Closing) -> Checkpoint {
         let active = self.segment_of_durable_end();
         let position = active.map_or(0, |active| active.durable_bytes);
@@ -151,7 +157,7 @@ impl LogState {
             first_append: active.and_then(|active| active.first_append),
             last_append: active.and_then(|active| active.last_append),
             max_timestamp: active.map_or(TimestampMs::NONE, |active| active.max_timestamp),
-            epochs: self.durable_epochs(),
+            epochs: self.epochs.clone(),
             index: index.unwrap_or_default(),
         }
     }
@@ -168,11 +174,5 @@ impl LogState {
             .rev()
             .find(holds)
             .or_else(|| self.segments.values().next())
-    }
-
-    fn durable_epochs(&self) -> EpochCache {
-        let mut epochs = self.epochs.clone();
-        epochs.truncate(self.durable_end);
-        epochs
     }
 }

@@ -69,11 +69,12 @@ impl LogInner {
         })
     }
 
-    /// Whether recovery would look far enough behind the last checkpoint to find a group that is written now. Starts
-    /// a checkpoint otherwise.
+    /// Whether recovery would understand a group that is written now: it looks far enough behind the last checkpoint
+    /// to find it, and knows the leader epochs of its batches. Starts a checkpoint otherwise.
     fn checkpoint_allows_group(&self, state: &mut LogState) -> bool {
         let lag_bytes = state.durable_bytes - state.checkpoint.durable_bytes;
         let allows = !state.checkpoint.is_clean
+            && state.checkpoint.latest_epoch == state.epochs.latest()
             && lag_bytes + FLUSH_GROUP_BYTES_MAX <= CHECKPOINT_LAG_BYTES_MAX;
         if !allows {
             self.start_checkpoint(state);
@@ -85,6 +86,10 @@ impl LogInner {
     pub(crate) fn group_is_durable(&self, end: GroupEnd) {
         let (stable_end, admitted, goes_on) = {
             let state = &mut *self.state.borrow_mut();
+            if state.failure.is_some() {
+                // Offline is offline: nobody is told of it, and the next recovery finds it.
+                return;
+            }
             if let Some(group) = state.in_flight.iter_mut().find(|group| group.end == end) {
                 group.is_durable = true;
             }

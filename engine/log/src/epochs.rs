@@ -78,6 +78,15 @@ impl EpochCache {
         }
     }
 
+    /// Notes that a log came back with this end: the newest epoch begins there if it was to begin beyond it.
+    pub(crate) fn come_back(&mut self, log_end: Offset) {
+        let latest = self.latest();
+        self.truncate(log_end);
+        if let Some(latest) = latest {
+            self.begin(latest, log_end);
+        }
+    }
+
     /// Forgets what begins beyond `log_end`.
     pub fn truncate(&mut self, log_end: Offset) {
         self.0.retain(|entry| entry.start <= log_end);

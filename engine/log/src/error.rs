@@ -85,14 +85,6 @@ pub enum Damage {
         /// Base offset of the next segment.
         next_base: Offset,
     },
-    /// A batch belongs to an older leader than the one before it.
-    #[error("the batch is of leader epoch {epoch}, after one of {previous}")]
-    EpochWentBack {
-        /// Epoch of the batch.
-        epoch: LeaderEpoch,
-        /// Epoch of the batch before it.
-        previous: LeaderEpoch,
-    },
     /// Segments that must be there are not.
     #[error("a segment with this base offset is missing")]
     MissingSegment,
@@ -104,6 +96,14 @@ pub enum BatchProblem {
     /// Not a batch, or its CRC is wrong.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// A batch of another leader epoch than was in force at its offset.
+    #[error("the batch there is of leader epoch {}, expected {expected}", found.map_or(-1, |epoch| i64::from(epoch.get())))]
+    Epoch {
+        /// Its epoch.
+        found: Option<LeaderEpoch>,
+        /// The epoch that was in force.
+        expected: LeaderEpoch,
+    },
     /// A batch with another offset.
     #[error("the batch there begins with offset {found}")]
     Offset {

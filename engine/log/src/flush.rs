@@ -3,14 +3,12 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use std::io;
-use std::time::Duration;
 
 use ringlog_reactor::File;
 use ringlog_record::Offset;
 
-use crate::limits::SPACE_RETRY_MS;
 use crate::log::LogInner;
 
 /// The part of a log that one round makes durable. Its end was captured when it was submitted.
@@ -35,41 +33,28 @@ pub(crate) struct GroupEnd {
 }
 
 impl FlushGroup {
-    /// Writes the blocks.
-    pub(crate) async fn write(mut self) -> Self {
-        let writes = std::mem::take(&mut self.writes);
-        self.result = try_join_all(
-            writes
-                .into_iter()
-                .map(|(position, data)| self.write_one(position, data)),
-        )
-        .await
-        .map(|_| ());
-        self
+    /// Writes the blocks. A group that finds no space leaves the round, so that it does not hold up the others, and
+    /// goes on by itself.
+    pub(crate) async fn write(mut self) -> Option<Self> {
+        self.result = self.try_write().await;
+        if !matches!(&self.result, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
+            return Some(self);
+        }
+        let log = Rc::clone(&self.log);
+        log.spawn("flush group without space", |log| async move {
+            self.result = log.retry_while_full(async || self.try_write().await).await;
+            self.sync().await;
+        });
+        None
     }
 
-    /// Writes `data`, however long the file system has no space for it: that is no failure of the device, nothing
-    /// was given up, and the same bytes go to the same place.
-    async fn write_one(&self, position: u64, data: Bytes) -> io::Result<()> {
-        loop {
+    /// Writes the blocks once. All writes have ended when this returns, so that they can be written again.
+    async fn try_write(&self) -> io::Result<()> {
+        let written = self.writes.iter().map(|(position, data)| {
             self.log.env.counters.written_bytes.add(data.len() as u64);
-            match self.file.write_at(position, data.clone()).await {
-                Err(error)
-                    if error.kind() == io::ErrorKind::StorageFull && !self.log.is_ended() =>
-                {
-                    self.log.set_without_space(true);
-                    self.log
-                        .env
-                        .reactor
-                        .sleep(Duration::from_millis(SPACE_RETRY_MS))
-                        .await;
-                }
-                result => {
-                    self.log.set_without_space(false);
-                    return result;
-                }
-            }
-        }
+            self.file.write_at(*position, data.clone())
+        });
+        join_all(written).await.into_iter().collect()
     }
 
     /// Makes the writes durable, and tells the log.

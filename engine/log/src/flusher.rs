@@ -114,17 +114,18 @@ async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
         if cfg!(feature = "omit-one-write-per-block") {
             for group in groups {
                 reactor
-                    .spawn(
-                        "flush group",
-                        async move { group.write().await.sync().await },
-                    )
+                    .spawn("flush group", async move {
+                        if let Some(written) = group.write().await {
+                            written.sync().await;
+                        }
+                    })
                     .detach();
             }
             reactor.yield_now().await;
             continue;
         }
         let written = join_all(groups.into_iter().map(FlushGroup::write)).await;
-        join_all(written.into_iter().map(FlushGroup::sync)).await;
+        join_all(written.into_iter().flatten().map(FlushGroup::sync)).await;
     }
 }
 

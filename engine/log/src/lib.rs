@@ -27,6 +27,7 @@ mod epochs;
 mod error;
 mod flush;
 mod flusher;
+mod full;
 mod index;
 mod index_file;
 pub mod inspect;

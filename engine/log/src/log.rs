@@ -272,8 +272,8 @@ pub(crate) struct LogState {
     /// Bytes appended, and bytes that became durable, since the log was opened.
     pub(crate) appended_bytes: u64,
     pub(crate) durable_bytes: u64,
-    /// The file system had no room for what is in memory already.
-    pub(crate) is_without_space: bool,
+    /// How many wait for the file system to have room.
+    pub(crate) waiting_for_space: u32,
     pub(crate) is_closed: bool,
     pub(crate) failure: Option<LogFailure>,
     pub(crate) checkpoint: CheckpointState,
@@ -376,10 +376,6 @@ impl LogInner {
         if let Some(callback) = callback {
             callback(result);
         }
-    }
-
-    pub(crate) fn set_without_space(&self, is_without_space: bool) {
-        self.state.borrow_mut().is_without_space = is_without_space;
     }
 
     /// Drops the oldest chunk in memory, if it is durable.

@@ -8,6 +8,7 @@ use ringlog_record::batch::{BatchError, BatchView, batches};
 use ringlog_record::{Offset, TimestampMs};
 
 use crate::directory::Mode;
+use crate::epochs::EpochCache;
 use crate::error::{BatchProblem, FileError, ReadError};
 use crate::limits::{DISK_READ_BYTES_MAX, INDEX_INTERVAL_BYTES, SCAN_BYTES};
 use crate::log::{LogInner, LogState};
@@ -99,8 +100,7 @@ impl Selection {
 
 impl LogInner {
     pub(crate) async fn read(&self, request: ReadRequest) -> Result<ReadData, ReadError> {
-        let plan = self.plan(&request)?;
-        match plan {
+        match self.plan(&request)? {
             Plan::Nothing => Ok(ReadData::default()),
             Plan::Memory(data) => {
                 self.env.counters.reads_from_memory.add(1);
@@ -108,7 +108,12 @@ impl LogInner {
             }
             Plan::Disk(plan) => {
                 self.env.counters.reads_from_disk.add(1);
-                self.read_disk(plan, &request).await
+                let read = self.read_disk(plan, &request).await;
+                if read.is_err() {
+                    // The segment may have been removed meanwhile; that is no error of the device.
+                    self.plan(&request)?;
+                }
+                read
             }
         }
     }
@@ -213,7 +218,13 @@ impl LogInner {
             let data_len = usize::try_from(plan.data_end - start)
                 .unwrap_or(usize::MAX)
                 .min(read);
-            let found = select(&buf[..data_len], skip, &plan, request)?;
+            let found = select(
+                &buf[..data_len],
+                skip,
+                &plan,
+                request,
+                &self.state.borrow().epochs,
+            )?;
             if found.range.is_empty() && found.needed_bytes > 0 {
                 // What is wanted begins further on, or its first batch is larger than what was read.
                 (plan.position, plan.offset) = (found.position, found.offset);
@@ -319,12 +330,13 @@ struct Selected {
 }
 
 /// Finds the wanted batches in `bytes`, where the batch of the plan begins at `skip`. Each batch is checked against
-/// the offset that is expected there, and those that are given against their CRC too.
+/// the offset that is expected there, and those that are given against their CRC and the epoch of their leader too.
 fn select(
     bytes: &[u8],
     skip: usize,
     plan: &DiskPlan,
     request: &ReadRequest,
+    epochs: &EpochCache,
 ) -> Result<Selected, ReadError> {
     let mut selection = Selection::new(request);
     let (mut at, mut offset) = (skip, plan.offset);
@@ -379,6 +391,14 @@ fn select(
             batch
                 .check_crc()
                 .map_err(|error| corrupt(at, offset, error.into()))?;
+            let found = batch.header().leader_epoch();
+            if let Some(expected) = epochs
+                .epoch_at(offset)
+                .filter(|&known| found != Some(known))
+            {
+                let problem = BatchProblem::Epoch { found, expected };
+                return Err(corrupt(at, offset, problem));
+            }
             range.end = at + len_bytes;
         } else {
             return Ok(Selected {

@@ -70,7 +70,6 @@ pub(crate) async fn recover(
     directory.ensure().await?;
     let files = directory.list().await?;
     let (file, checkpoint) = checkpoint::load(&env.reactor, directory).await?;
-    let is_clean = checkpoint.as_ref().is_some_and(|found| found.is_clean);
     let log_start = checkpoint.as_ref().map(|found| found.log_start);
     let named = remove_leftovers(directory, &files, log_start.unwrap_or(Offset::ZERO)).await?;
 
@@ -103,7 +102,7 @@ pub(crate) async fn recover(
     };
 
     let log_end = recovering.end.offset;
-    recovering.epochs.truncate(log_end);
+    recovering.epochs.come_back(log_end);
     let high_watermark = checkpoint
         .as_ref()
         .map_or(Offset::ZERO, |found| found.high_watermark);
@@ -114,14 +113,16 @@ pub(crate) async fn recover(
         latest_epoch: recovering.epochs.latest(),
         segments: segments.len(),
         scanned_bytes: recovering.scanned_bytes,
-        is_clean,
+        is_clean: recovering.is_clean,
         torn_tail: settled.torn_tail,
     };
     let checkpoint = CheckpointState {
         file,
         sequence: checkpoint.as_ref().map_or(0, |found| found.sequence),
         durable_bytes: 0,
-        is_clean,
+        is_clean: checkpoint.as_ref().is_some_and(|found| found.is_clean),
+        log_start: log_start.unwrap_or(first_base),
+        latest_epoch: checkpoint.as_ref().and_then(|found| found.epochs.latest()),
         is_busy: false,
         is_wanted: false,
     };
@@ -142,7 +143,7 @@ pub(crate) async fn recover(
         in_flight: VecDeque::new(),
         appended_bytes: report.scanned_bytes,
         durable_bytes: report.scanned_bytes,
-        is_without_space: false,
+        waiting_for_space: 0,
         is_closed: false,
         failure: None,
         checkpoint,

@@ -55,18 +55,22 @@ impl LogInner {
 
     /// Moves the log start, durably, and removes the segments that lie below it. Gives how many.
     async fn move_log_start(&self, log_start: Offset) -> Result<usize, ChangeError> {
-        let is_moved = {
+        let is_durable = {
             let state = &mut *self.state.borrow_mut();
-            let is_moved = log_start > state.log_start;
-            if is_moved {
+            if log_start > state.log_start {
                 state.log_start = log_start;
                 state.epochs.forget_below(log_start);
             }
-            is_moved
+            state.checkpoint.log_start >= state.log_start
         };
-        if is_moved {
+        if !is_durable {
             self.write_checkpoint(Closing::No).await?;
         }
+        Ok(self.remove_segments_below_start().await)
+    }
+
+    /// Removes the segments that lie below the durable log start. Gives how many.
+    pub(crate) async fn remove_segments_below_start(&self) -> usize {
         let gone = self.state.borrow_mut().take_segments_below_start();
         for segment in &gone {
             let removed = async {
@@ -83,7 +87,7 @@ impl LogInner {
             }
         }
         self.env.counters.segments_removed.add(gone.len() as u64);
-        Ok(gone.len())
+        gone.len()
     }
 }
 
@@ -135,11 +139,14 @@ impl LogState {
         log_start
     }
 
+    /// A segment that stands under the name of the prepared file is found by recovery only behind another one, which
+    /// stays until that is renamed.
     fn take_segments_below_start(&mut self) -> Vec<Segment> {
         let first = self
             .segments
-            .range(..=self.log_start)
-            .next_back()
+            .range(..=self.checkpoint.log_start)
+            .rev()
+            .find(|(_, segment)| segment.is_at_rest() || !segment.is_ready())
             .map(|(&base, _)| base);
         let Some(first) = first else {
             return Vec::new();

@@ -4,15 +4,11 @@
 //! gets its place in the directory only when the segment before it is durable, so that recovery never finds a named
 //! segment behind one that is cut short.
 
-use std::io;
-use std::time::Duration;
-
 use ringlog_reactor::File;
 use ringlog_record::Offset;
 
 use crate::directory::Mode;
 use crate::error::{AppendError, FileError};
-use crate::limits::SPACE_RETRY_MS;
 use crate::log::{LogInner, LogState};
 use crate::names::NEXT;
 use crate::segment::{Segment, SegmentFile, SegmentName};
@@ -136,6 +132,7 @@ impl LogInner {
             },
         );
         self.seal_before(base).await;
+        self.remove_segments_below_start().await;
         Ok(())
     }
 
@@ -166,49 +163,24 @@ impl LogInner {
 
     async fn create_file(&self, base: Offset) -> Result<File, FileError> {
         let path = self.directory.segment_path(base);
-        loop {
-            match self.directory.open(&path, Mode::New).await {
-                Err(error)
-                    if error.source.kind() == io::ErrorKind::StorageFull && !self.is_ended() =>
-                {
-                    self.wait_for_space().await;
-                }
-                result => return result,
-            }
-        }
+        self.retry_while_full(async || {
+            let opened = self.directory.open(&path, Mode::New).await;
+            opened.map_err(|error| error.source)
+        })
+        .await
+        .map_err(|error| FileError::new("create", &path, error))
     }
 
     /// Allocates `file_bytes` to a segment file, however long the file system has no room for it, and makes the
     /// length durable.
     async fn allocate(&self, file: &File, base: Offset, file_bytes: u64) -> Result<(), FileError> {
-        loop {
-            match file.allocate(file_bytes).await {
-                Err(error) if error.kind() == io::ErrorKind::StorageFull && !self.is_ended() => {
-                    self.wait_for_space().await;
-                }
-                Err(error) => {
-                    return Err(FileError::new(
-                        "allocate",
-                        &self.directory.segment_path(base),
-                        error,
-                    ));
-                }
-                Ok(()) => break,
-            }
-        }
-        self.set_without_space(false);
-        file.sync_all()
+        let failed = |operation| {
+            move |error| FileError::new(operation, &self.directory.segment_path(base), error)
+        };
+        self.retry_while_full(async || file.allocate(file_bytes).await)
             .await
-            .map_err(|error| FileError::new("sync", &self.directory.segment_path(base), error))
-    }
-
-    /// Appends are refused meanwhile; what was taken before stays in memory.
-    pub(crate) async fn wait_for_space(&self) {
-        self.set_without_space(true);
-        self.env
-            .reactor
-            .sleep(Duration::from_millis(SPACE_RETRY_MS))
-            .await;
+            .map_err(failed("allocate"))?;
+        file.sync_all().await.map_err(failed("sync"))
     }
 
     /// Writes what goes with a sealed segment: for now nothing that correctness depends on.

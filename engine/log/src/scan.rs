@@ -149,6 +149,12 @@ impl Scanner {
     }
 }
 
+/// Whether the header of a batch that begins with `offset` is at the front of `bytes`.
+pub(crate) fn begins_with_batch(bytes: &[u8], offset: Offset) -> bool {
+    let base_offset = bytes.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+    base_offset == Some(offset.get()) && whole_bytes(bytes).is_some()
+}
+
 /// Bytes of the batch at the front, which may go on behind `bytes`.
 pub(crate) fn whole_bytes(bytes: &[u8]) -> Option<usize> {
     match BatchView::parse(bytes) {

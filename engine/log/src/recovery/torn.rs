@@ -55,11 +55,15 @@ impl Recovering<'_> {
         let wanted_bytes = config.file_bytes(0, 0).max(block_ceil(active.len_bytes));
         if active.capacity_bytes < wanted_bytes {
             // The crash came before the length of a new file was durable.
-            file.allocate(wanted_bytes)
-                .await
-                .map_err(failed("allocate"))?;
-            file.sync_all().await.map_err(failed("sync"))?;
-            active.capacity_bytes = wanted_bytes;
+            match file.allocate(wanted_bytes).await {
+                Ok(()) => {
+                    file.sync_all().await.map_err(failed("sync"))?;
+                    active.capacity_bytes = wanted_bytes;
+                }
+                // What is there can be served; the next append has the file grow, or rolls.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                Err(error) => return Err(failed("allocate")(error).into()),
+            }
         }
         let settled = self
             .rewrite_end(&file, active)
@@ -168,7 +172,7 @@ impl Recovering<'_> {
     }
 
     /// Reads whole blocks; what lies behind the end of the file is zeros.
-    async fn read_blocks(
+    pub(super) async fn read_blocks(
         &self,
         file: &File,
         start: u64,

@@ -1,5 +1,7 @@
 //! Walking from the checkpoint to the end of the log, over all its segments.
 
+use std::io;
+
 use ringlog_reactor::File;
 use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
 
@@ -9,10 +11,12 @@ use crate::directory::{Directory, Mode};
 use crate::env::LogEnv;
 use crate::epochs::EpochCache;
 use crate::error::{BatchProblem, Corruption, Damage, FileError, OpenError};
+use crate::limits::BLOCK_BYTES;
 use crate::names::NEXT;
 use crate::next_file::NextFile;
-use crate::scan::{Scanner, Stop};
+use crate::scan::{Scanner, Stop, begins_with_batch};
 use crate::segment::{Segment, SegmentFile, SegmentName};
+use crate::tail::block_floor;
 
 /// A segment file as the directory lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub(super) struct Recovering<'a> {
     pub(super) end: End,
     pub(super) epochs: EpochCache,
     pub(super) scanned_bytes: u64,
+    /// The log was closed and nothing contradicts that.
+    pub(super) is_clean: bool,
 }
 
 impl<'a> Recovering<'a> {
@@ -60,6 +66,7 @@ impl<'a> Recovering<'a> {
             },
             epochs,
             scanned_bytes: 0,
+            is_clean: checkpoint.is_some_and(|found| found.is_clean),
         }
     }
 
@@ -139,7 +146,7 @@ impl<'a> Recovering<'a> {
             .map_err(read_failed)?
             .map(|_| ());
         match first {
-            Ok(()) if !segments.is_empty() => {}
+            Ok(()) if self.checkpoint.is_some() || !segments.is_empty() => self.is_clean = false,
             Err(BatchProblem::Offset { found }) if found > base => {
                 let problem = || BatchProblem::Offset { found };
                 let batch = self
@@ -160,7 +167,7 @@ impl<'a> Recovering<'a> {
                 }
                 .into());
             }
-            _ if self.checkpoint.is_some_and(|found| found.is_clean) => {
+            _ if self.is_clean => {
                 return Ok(NextFile::Ready { file, len_bytes });
             }
             _ => {
@@ -207,12 +214,20 @@ impl<'a> Recovering<'a> {
             (segment.first_append, segment.last_append) = (found.first_append, found.last_append);
         }
         self.end.stop = None;
-        if checkpoint.is_some_and(|found| found.is_clean) {
-            segment.durable_bytes = segment.len_bytes;
-            return Ok(segment);
-        }
-        let mut scanner = Scanner::new(&self.env.reactor, file, named.len_bytes);
         let path = self.directory.segment_path(named.base);
+        if self.is_clean && checkpoint.is_some() {
+            // The newest slot may have gone bad, and the one before be of an earlier close.
+            let looked = self
+                .is_batch_at(&file, segment.len_bytes, segment.end)
+                .await;
+            self.is_clean = !looked.map_err(|error| FileError::new("read", &path, error))?;
+            if self.is_clean {
+                segment.durable_bytes = segment.len_bytes;
+                return Ok(segment);
+            }
+        }
+        let scanned_before = self.scanned_bytes;
+        let mut scanner = Scanner::new(&self.env.reactor, file, named.len_bytes);
         let mut epoch = segment
             .end
             .checked_sub(1)
@@ -225,16 +240,9 @@ impl<'a> Recovering<'a> {
                 Err(problem) => break problem,
             };
             let of_batch = batch.header().leader_epoch();
-            self.follow_epoch(&mut epoch, of_batch, offset)
-                .map_err(|damage| {
-                    let path = path.clone();
-                    Corruption {
-                        path,
-                        position,
-                        offset,
-                        damage,
-                    }
-                })?;
+            if let Err(problem) = self.follow_epoch(&mut epoch, of_batch, offset) {
+                break problem;
+            }
             let len_bytes = batch.len_bytes() as u64;
             segment.note_batch(
                 offset,
@@ -244,7 +252,7 @@ impl<'a> Recovering<'a> {
             );
             self.scanned_bytes += len_bytes;
         };
-        if segment.len_bytes > 0 {
+        if self.scanned_bytes > scanned_before {
             // When its batches were appended is not known where the checkpoint does not tell: keep them too long.
             let now = TimestampMs::new(self.env.reactor.unix_time_ms());
             segment.first_append.get_or_insert(now);
@@ -260,21 +268,45 @@ impl<'a> Recovering<'a> {
         Ok(segment)
     }
 
-    /// Checks that leader epochs do not go back along the log. Since what a crash leaves is zeroed, an older batch
-    /// behind a newer one is no torn tail.
+    /// Checks the leader epoch of a batch, which stands outside of its CRC, so that a torn sector can leave an old
+    /// one there. No batch is written before the checkpoint knows its epoch; without a checkpoint, epochs must not go
+    /// back along the log.
     fn follow_epoch(
         &mut self,
         previous: &mut Option<LeaderEpoch>,
-        epoch: Option<LeaderEpoch>,
+        found: Option<LeaderEpoch>,
         offset: Offset,
-    ) -> Result<(), Damage> {
-        let Some(epoch) = epoch else { return Ok(()) };
-        if let Some(previous) = previous.filter(|&previous| previous > epoch) {
-            return Err(Damage::EpochWentBack { epoch, previous });
+    ) -> Result<(), BatchProblem> {
+        let known = self
+            .checkpoint
+            .and_then(|checkpoint| checkpoint.epochs.epoch_at(offset));
+        let is_expected = match known {
+            Some(known) => found == Some(known),
+            None => found >= *previous,
+        };
+        if !is_expected {
+            let expected = known.or(*previous).unwrap_or_default();
+            return Err(BatchProblem::Epoch { found, expected });
         }
-        *previous = Some(epoch);
-        self.epochs.begin(epoch, offset);
+        *previous = found;
+        if let Some(epoch) = found {
+            self.epochs.begin(epoch, offset);
+        }
         Ok(())
+    }
+
+    /// Whether a valid batch that begins with `offset` lies at `position`. Reads little when there is none.
+    async fn is_batch_at(&self, file: &File, position: u64, offset: Offset) -> io::Result<bool> {
+        let (start, skipped) = (block_floor(position), position % BLOCK_BYTES);
+        let (buf, len) = self
+            .read_blocks(file, start, start + 2 * BLOCK_BYTES)
+            .await?;
+        let bytes = usize::try_from(skipped).map_or(&[][..], |skipped| &buf[skipped..len]);
+        if !begins_with_batch(bytes, offset) {
+            return Ok(false);
+        }
+        let mut scanner = Scanner::new(&self.env.reactor, file.clone(), u64::MAX);
+        Ok(scanner.batch_at(position, offset).await?.is_ok())
     }
 
     /// A log that ends below the durable end of its checkpoint is damaged.

@@ -1,17 +1,20 @@
 //! A simulated machine with one log on it, and batches to put in.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use ringlog_log::{
-    BulkFiles, CacheBudget, Log, LogConfig, LogEnv, OpenError, ReadRequest, RecoveryReport,
-    SpaceGauge,
+    BulkFiles, CacheBudget, Log, LogConfig, LogEnv, NoBulkFiles, OpenError, ReadRequest,
+    RecoveryReport, SpaceGauge,
 };
-use ringlog_reactor::sim::{CrashKind, NodeId, SimConfig, SimWorld};
+use ringlog_reactor::sim::{
+    CrashKind, DiskFault, FaultTrigger, FaultyOp, NodeId, SimConfig, SimWorld,
+};
 use ringlog_reactor::{OpenOptions, Reactor};
 use ringlog_record::batch::{BatchBuilder, RecordData, batches};
 use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
@@ -69,9 +72,101 @@ impl World {
         ran.expect("the simulated process came to its end")
     }
 
+    /// What makes the disk fail. Not to be kept longer than the process that it is given to.
+    pub(crate) fn faults(&self) -> Faults {
+        Faults(self.sim.clone(), self.node)
+    }
+
+    /// Changes bytes of a file, durably.
+    pub(crate) fn overwrite(&self, path: &Path, position: u64, data: &[u8]) {
+        let overwritten = self.sim.overwrite(self.node, path, position, data);
+        overwritten.unwrap();
+    }
+
     pub(crate) fn lose_power(&self) {
         self.sim.crash(self.node, CrashKind::Power);
     }
+}
+
+/// What makes the disk of a world fail.
+#[derive(Clone)]
+pub(crate) struct Faults(SimWorld, NodeId);
+
+impl Faults {
+    pub(crate) fn fail_always(&self, op: FaultyOp, path: &str, error: ErrorKind) {
+        self.inject(op, path, error, FaultTrigger::Always);
+    }
+
+    pub(crate) fn fail_once(&self, op: FaultyOp, path: &str, error: ErrorKind) {
+        self.inject(op, path, error, FaultTrigger::Next(1));
+    }
+
+    fn inject(&self, op: FaultyOp, path: &str, error: ErrorKind, trigger: FaultTrigger) {
+        let path_contains = path.to_owned();
+        self.0.inject(
+            self.1,
+            DiskFault {
+                op,
+                path_contains,
+                trigger,
+                error,
+            },
+        );
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.clear_faults(self.1);
+    }
+}
+
+/// The path of the segment file with this base offset.
+pub(crate) fn segment_file(base: u64) -> PathBuf {
+    PathBuf::from(format!("{DIRECTORY}/{base:020}.log"))
+}
+
+/// Where a batch of the first segment lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchPlace {
+    pub(crate) position: u64,
+    pub(crate) len_bytes: u64,
+    pub(crate) base_offset: u64,
+}
+
+/// The batches of a log that has one segment.
+pub(crate) async fn read_all_batches(log: &Log) -> Vec<BatchPlace> {
+    let (mut places, mut position, mut offset) = (Vec::new(), 0, log.log_start());
+    loop {
+        let request = ReadRequest {
+            offset,
+            max_bytes: 1 << 20,
+            limit: Offset::MAX,
+        };
+        let data = log.read(request).await.unwrap();
+        if data.slices.is_empty() {
+            return places;
+        }
+        for batch in data.slices.iter().flat_map(|slice| batches(slice)) {
+            let batch = batch.unwrap();
+            let len_bytes = batch.len_bytes() as u64;
+            places.push(BatchPlace {
+                position,
+                len_bytes,
+                base_offset: batch.base_offset().get(),
+            });
+            position += len_bytes;
+            offset = batch.last_offset().next();
+        }
+    }
+}
+
+/// An environment in which nobody prepares files.
+pub(crate) fn env_without_bulk(reactor: &Reactor) -> LogEnv {
+    LogEnv::new(
+        reactor.clone(),
+        Rc::new(NoBulkFiles),
+        CacheBudget::new(4 << 20),
+        SpaceGauge::new(),
+    )
 }
 
 pub(crate) fn env(reactor: &Reactor, cache_bytes: usize) -> LogEnv {

@@ -3,7 +3,10 @@
 
 mod append;
 mod bench_world;
+mod epochs;
+mod failures;
 mod recovery;
 mod retention;
 mod roll;
+mod space;
 mod uring;

@@ -106,3 +106,34 @@ fn deleted_records_do_not_come_back() {
         append_numbered(&env, &log, 610, 9_000, 1).await;
     });
 }
+
+/// What lies in the file that is still named `next` is only found behind the segment before it.
+#[test]
+fn a_segment_without_its_name_is_not_left_alone() {
+    for seed in 0..150 {
+        let world = World::new(seed);
+        let durable = world.run(move |env| async move {
+            let (log, _) = open_with(&env, small()).await;
+            log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+            append_numbered(&env, &log, 100, 9_000, 1).await;
+            log.flush().await.unwrap();
+            env.reactor.sleep(Duration::from_millis(50)).await;
+            let mut end = 100;
+            while log.segment_count() == 1 {
+                end += 1;
+                append_numbered(&env, &log, end, 9_000, 1).await;
+            }
+            log.flush().await.unwrap();
+            // All but what is in the prepared file is deleted.
+            log.delete_records(Offset::new(end - 1)).await.unwrap();
+            env.reactor.sleep(Duration::from_micros(seed % 7 * 9)).await;
+            log.durable_end()
+        });
+        world.lose_power();
+        world.run(move |env| async move {
+            let (log, report) = open_with(&env, small()).await;
+            assert_eq!(report.log_end, durable, "seed {seed}");
+            check_numbered(&log, durable.get() - 1, 9_000, 1 << 20).await;
+        });
+    }
+}

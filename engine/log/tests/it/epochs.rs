@@ -1,0 +1,169 @@
+use std::time::Duration;
+
+use ringlog_log::{BatchProblem, ReadError, ReadRequest};
+use ringlog_record::{LeaderEpoch, Offset};
+
+use crate::bench_world::{
+    World, append_numbered, batch, check_numbered, open, read_all_batches, segment_file,
+};
+
+const EPOCH: LeaderEpoch = LeaderEpoch::new(1);
+
+#[test]
+fn an_epoch_that_began_above_what_came_back_is_still_known() {
+    let mut came_back_shorter = 0;
+    for seed in 0..60 {
+        let world = World::new(seed);
+        let begun = world.run(move |env| async move {
+            let (log, _) = open(&env).await;
+            log.begin_epoch(EPOCH).await.unwrap();
+            append_numbered(&env, &log, 20, 3_000, 1).await;
+            let beginning = log.clone();
+            let task = env.reactor.spawn("begin", async move {
+                beginning.begin_epoch(LeaderEpoch::new(7)).await.is_ok()
+            });
+            // Appends of the leader before go on until the new epoch has begun.
+            loop {
+                let value = crate::bench_world::numbered_value(log.log_end().get(), 3_000);
+                if log.append(&batch(&[&value]), EPOCH).is_err() {
+                    break;
+                }
+                env.reactor.sleep(Duration::from_micros(15)).await;
+            }
+            assert!(task.await);
+            log.log_end()
+        });
+        world.lose_power();
+        world.run(move |env| async move {
+            let (log, report) = open(&env).await;
+            assert_eq!(
+                report.latest_epoch,
+                Some(LeaderEpoch::new(7)),
+                "seed {seed}"
+            );
+            check_numbered(&log, 0, 3_000, 1 << 20).await;
+            let end = log.epochs().end_of(EPOCH, log.log_end()).unwrap();
+            assert_eq!((end.epoch, end.end), (EPOCH, log.log_end().min(begun)));
+            log.begin_epoch(LeaderEpoch::new(8)).await.unwrap();
+        });
+        came_back_shorter += 1;
+    }
+    assert!(came_back_shorter > 0);
+}
+
+#[test]
+fn an_append_during_a_checkpoint_is_flushed() {
+    for seed in 0..40 {
+        let world = World::new(seed);
+        world.run(move |env| async move {
+            let (log, _) = open(&env).await;
+            log.begin_epoch(EPOCH).await.unwrap();
+            log.append(&batch(&[b"a"]), EPOCH).unwrap();
+            log.close().await.unwrap();
+        });
+        world.run(move |env| async move {
+            let (log, _) = open(&env).await;
+            let beginning = log.clone();
+            env.reactor
+                .spawn("begin", async move {
+                    beginning.begin_epoch(LeaderEpoch::new(2)).await.unwrap();
+                })
+                .detach();
+            env.reactor.sleep(Duration::from_micros(seed * 5)).await;
+            let epoch = log.epochs().latest().unwrap();
+            let end = log.append(&batch(&[b"b"]), epoch).unwrap().log_end;
+            env.reactor.sleep(Duration::from_millis(50)).await;
+            assert_eq!(log.durable_end(), end, "seed {seed}");
+        });
+    }
+}
+
+/// The epoch stands outside of the CRC: a tear may leave the old bytes of it, and a device may change it.
+#[test]
+fn a_batch_with_another_epoch_than_its_leader_had_is_a_bad_one() {
+    for epoch in [0_u8, 2, 4] {
+        let world = World::new(1);
+        let last = world.run(|env| async move {
+            let (log, _) = open(&env).await;
+            log.begin_epoch(LeaderEpoch::new(3)).await.unwrap();
+            append_numbered(&env, &log, 10, 300, 3).await;
+            log.flush().await.unwrap();
+            read_all_batches(&log).await.pop().unwrap()
+        });
+        let position = last.position + 15;
+        world.overwrite(&segment_file(0), position, &[epoch]);
+        world.run(move |env| async move {
+            let (log, report) = open(&env).await;
+            assert_eq!(report.log_end, Offset::new(9));
+            assert_eq!(report.torn_tail.unwrap().position, last.position);
+            assert_eq!(report.latest_epoch, Some(LeaderEpoch::new(3)));
+            check_numbered(&log, 0, 300, 1 << 20).await;
+        });
+    }
+}
+
+#[test]
+fn a_reader_notices_another_epoch() {
+    let world = World::new(1);
+    let batches = world.run(|env| async move {
+        let (log, _) = open(&env).await;
+        log.begin_epoch(LeaderEpoch::new(3)).await.unwrap();
+        append_numbered(&env, &log, 10, 300, 3).await;
+        let batches = read_all_batches(&log).await;
+        log.close().await.unwrap();
+        batches
+    });
+    world.overwrite(&segment_file(0), batches[4].position + 15, &[9]);
+    world.run(move |env| async move {
+        let (log, report) = open(&env).await;
+        assert_eq!(report.log_end, Offset::new(10));
+        let read = |offset| {
+            log.read(ReadRequest {
+                offset: Offset::new(offset),
+                max_bytes: 1,
+                limit: Offset::MAX,
+            })
+        };
+        read(3).await.unwrap();
+        assert!(matches!(
+            read(4).await,
+            Err(ReadError::Corrupt { offset, problem: BatchProblem::Epoch { .. }, .. })
+                if offset == Offset::new(4)
+        ));
+    });
+}
+
+#[test]
+fn a_clean_checkpoint_is_not_believed_against_the_segment() {
+    let world = World::new(1);
+    world.run(|env| async move {
+        let (log, _) = open(&env).await;
+        log.begin_epoch(EPOCH).await.unwrap();
+        append_numbered(&env, &log, 5, 300, 1).await;
+        log.close().await.unwrap();
+    });
+    world.run(|env| async move {
+        let (log, _) = open(&env).await;
+        append_numbered(&env, &log, 9, 300, 1).await;
+        log.flush().await.unwrap();
+    });
+    // The newest slot goes bad; the one before it says that the log was closed at offset 5.
+    let path = format!("{}/checkpoint", crate::bench_world::DIRECTORY);
+    let bytes = world.sim.read_file(world.node, path.as_ref()).unwrap();
+    let sequence =
+        |slot: usize| u64::from_le_bytes(bytes[slot + 16..slot + 24].try_into().unwrap());
+    let newest = if sequence(0) > sequence(128 << 10) {
+        0
+    } else {
+        128 << 10
+    };
+    world.overwrite(path.as_ref(), newest, &[0; 64]);
+    for _ in 0..2 {
+        world.run(|env| async move {
+            let (log, report) = open(&env).await;
+            assert_eq!(report.log_end, Offset::new(9));
+            assert!(!report.is_clean);
+            check_numbered(&log, 0, 300, 1 << 20).await;
+        });
+    }
+}
