@@ -55,7 +55,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let sim = SimWorld::new(seed, SimConfig::default());
+        Self::with(seed, SimConfig::default())
+    }
+
+    pub(crate) fn with(seed: u64, config: SimConfig) -> Self {
+        let sim = SimWorld::new(seed, config);
         let node = sim.add_node();
         Self { sim, node }
     }

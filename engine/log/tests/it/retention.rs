@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use ringlog_log::{ChangeError, LogConfig, ReadError, ReadRequest};
+use ringlog_reactor::sim::SimConfig;
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::bench_world::{World, append_numbered, check_numbered, open_with};
@@ -110,30 +111,37 @@ fn deleted_records_do_not_come_back() {
 /// What lies in the file that is still named `next` is only found behind the segment before it.
 #[test]
 fn a_segment_without_its_name_is_not_left_alone() {
-    for seed in 0..150 {
-        let world = World::new(seed);
+    let mut config = SimConfig::default();
+    config.disk.metadata_us = 5_000;
+    for seed in 0..60 {
+        let world = World::with(seed, config);
         let durable = world.run(move |env| async move {
             let (log, _) = open_with(&env, small()).await;
             log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
-            append_numbered(&env, &log, 100, 9_000, 1).await;
+            append_numbered(&env, &log, 50, 25_000, 1).await;
             log.flush().await.unwrap();
-            env.reactor.sleep(Duration::from_millis(50)).await;
-            let mut end = 100;
+            env.reactor.sleep(Duration::from_millis(500)).await;
+            let mut end = 50;
             while log.segment_count() == 1 {
                 end += 1;
-                append_numbered(&env, &log, end, 9_000, 1).await;
+                append_numbered(&env, &log, end, 25_000, 1).await;
             }
+            assert_eq!(env.counters.rolls_prepared.get(), 1);
             log.flush().await.unwrap();
             // All but what is in the prepared file is deleted.
-            log.delete_records(Offset::new(end - 1)).await.unwrap();
-            env.reactor.sleep(Duration::from_micros(seed % 7 * 9)).await;
-            log.durable_end()
+            let (deleting, durable) = (log.clone(), log.durable_end());
+            let delete = async move { deleting.delete_records(Offset::new(end - 1)).await };
+            env.reactor.spawn("delete", delete).detach();
+            env.reactor
+                .sleep(Duration::from_micros(2_500 + seed * 50))
+                .await;
+            durable
         });
         world.lose_power();
         world.run(move |env| async move {
             let (log, report) = open_with(&env, small()).await;
             assert_eq!(report.log_end, durable, "seed {seed}");
-            check_numbered(&log, durable.get() - 1, 9_000, 1 << 20).await;
+            check_numbered(&log, durable.get() - 1, 25_000, 1 << 20).await;
         });
     }
 }
