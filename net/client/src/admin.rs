@@ -1,0 +1,197 @@
+//! Administrative requests.
+
+use ringlog_record::{Offset, PartitionIndex, TimestampMs};
+use ringlog_wire::{
+    AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest,
+    DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeTopicRequest,
+    DescribeTopicResponse, ErrorCode, ListOffsetsPartition, ListOffsetsRequest,
+    ListOffsetsResponse, OffsetPosition, Setting, TopicSelection,
+};
+
+use crate::client::{Client, TopicInfo};
+use crate::error::{AdminError, ClientError};
+
+/// A setting of a topic.
+pub type TopicSetting = Setting;
+
+/// A topic that was made.
+pub type CreatedTopic = CreateTopicResponse;
+
+/// A topic with the state of its partitions.
+pub type DescribedTopic = DescribeTopicResponse;
+
+/// Administers a cluster.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    client: Client,
+}
+
+macro_rules! ask {
+    ($self:ident, $request:expr, $response:ident) => {{
+        let (connection, frame) = $self.client.ask(&$request).await?;
+        let address = connection.address();
+        let body = frame.body().map_err(ClientError::frame(address))?;
+        $response::decode(body).map_err(ClientError::decode(address))
+    }};
+}
+
+impl Admin {
+    /// Administers the cluster of `client`.
+    pub fn new(client: &Client) -> Self {
+        Self {
+            client: client.clone(),
+        }
+    }
+
+    /// Makes a topic; it can be produced to when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn create_topic(
+        &self,
+        name: &str,
+        partitions: u32,
+        settings: Vec<TopicSetting>,
+    ) -> Result<CreatedTopic, AdminError> {
+        let request = CreateTopicRequest {
+            name: name.to_owned(),
+            partitions,
+            settings,
+        };
+        ask!(self, request, CreateTopicResponse)
+    }
+
+    /// Removes a topic and its records.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn delete_topic(&self, name: &str) -> Result<(), AdminError> {
+        let request = DeleteTopicRequest {
+            name: name.to_owned(),
+        };
+        ask!(self, request, DeleteTopicResponse).map(drop)
+    }
+
+    /// Changes settings; those in `unset` get their defaults back. Gives all settings in force.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn alter_topic(
+        &self,
+        name: &str,
+        set: Vec<TopicSetting>,
+        unset: Vec<String>,
+    ) -> Result<Vec<TopicSetting>, AdminError> {
+        let request = AlterTopicRequest {
+            name: name.to_owned(),
+            set,
+            unset,
+        };
+        ask!(self, request, AlterTopicResponse).map(|response| response.settings)
+    }
+
+    /// All topics.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn list_topics(&self) -> Result<Vec<TopicInfo>, AdminError> {
+        self.client.refresh(TopicSelection::All).await
+    }
+
+    /// A topic with its settings and the state of its partitions.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn describe_topic(&self, name: &str) -> Result<DescribedTopic, AdminError> {
+        let request = DescribeTopicRequest {
+            name: name.to_owned(),
+        };
+        ask!(self, request, DescribeTopicResponse)
+    }
+
+    /// Brokers and totals.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn describe_cluster(&self) -> Result<DescribeClusterResponse, AdminError> {
+        ask!(self, DescribeClusterRequest, DescribeClusterResponse)
+    }
+
+    /// An offset of a partition by position or time; by time it is that of the first batch that may hold such a
+    /// record, none when all are older.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn offset(
+        &self,
+        topic: &TopicInfo,
+        partition: PartitionIndex,
+        position: OffsetPosition,
+    ) -> Result<Option<(Offset, Option<TimestampMs>)>, AdminError> {
+        let info = topic.partition(partition)?;
+        let connection = self.client.leader_connection(&topic.name, info).await?;
+        let request = ListOffsetsRequest {
+            partitions: vec![ListOffsetsPartition {
+                id: info.id,
+                position,
+            }],
+        };
+        let timeout = self.client.config().request_timeout;
+        let frame = connection.call(&request, Vec::new(), timeout).await?;
+        let address = connection.address();
+        let body = frame.body().map_err(ClientError::frame(address))?;
+        let response = ListOffsetsResponse::decode(body).map_err(ClientError::decode(address))?;
+        let listed = response.partitions.into_iter().next();
+        let listed = listed.ok_or_else(|| ClientError::bad_answer(address, "it is empty"))?;
+        refusal(listed.error, listed.message)?;
+        Ok(listed.offset.map(|offset| (offset, listed.timestamp)))
+    }
+
+    /// Moves the log start of a partition to `before`; gives the log start.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn delete_records(
+        &self,
+        topic: &TopicInfo,
+        partition: PartitionIndex,
+        before: Offset,
+    ) -> Result<Offset, AdminError> {
+        let info = topic.partition(partition)?;
+        let connection = self.client.leader_connection(&topic.name, info).await?;
+        let request = DeleteRecordsRequest {
+            partitions: vec![DeleteRecordsPartition {
+                id: info.id,
+                before,
+            }],
+        };
+        let timeout = self.client.config().request_timeout;
+        let frame = connection.call(&request, Vec::new(), timeout).await?;
+        let address = connection.address();
+        let body = frame.body().map_err(ClientError::frame(address))?;
+        let response = DeleteRecordsResponse::decode(body).map_err(ClientError::decode(address))?;
+        let deleted = response.partitions.into_iter().next();
+        let deleted = deleted.ok_or_else(|| ClientError::bad_answer(address, "it is empty"))?;
+        refusal(deleted.error, deleted.message)?;
+        Ok(deleted.state.log_start)
+    }
+}
+
+fn refusal(code: ErrorCode, message: Option<String>) -> Result<(), ClientError> {
+    if code == ErrorCode::None {
+        return Ok(());
+    }
+    Err(ClientError::Refused {
+        code,
+        message: message.unwrap_or_else(|| code.sentence().to_owned()),
+    })
+}

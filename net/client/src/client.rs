@@ -1,0 +1,258 @@
+//! The client: what it knows of the cluster, and its connections.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ringlog_record::{BrokerId, LeaderEpoch, PartitionIndex, ShardId, TopicId, TopicPartition};
+use ringlog_wire::{
+    ErrorCode, Message, MetadataRequest, MetadataResponse, TopicMetadata, TopicSelection,
+};
+
+use crate::core::assembler::Frame;
+use crate::error::{ClientError, ConnectError};
+use crate::transport::{Connection, ConnectionConfig};
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// How connections are made.
+    pub connection: ConnectionConfig,
+    /// How long an administrative request, or one for metadata, may take.
+    pub request_timeout: Duration,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            connection: ConnectionConfig::default(),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A topic, as far as a client needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: TopicId,
+    /// Its partitions in order.
+    pub partitions: Vec<PartitionInfo>,
+}
+
+/// A partition, as far as a client needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionInfo {
+    /// Which.
+    pub id: TopicPartition,
+    /// Who leads it.
+    pub leader: Option<BrokerId>,
+    /// The shard that owns it there.
+    pub shard: ShardId,
+    /// The epoch of its leader.
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// A client of a cluster. Clones are handles to the same one.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    bootstrap: Vec<String>,
+    config: ClientConfig,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    brokers: BTreeMap<BrokerId, String>,
+    topics: HashMap<String, Arc<TopicInfo>>,
+    connections: HashMap<(String, Option<ShardId>), Arc<Connection>>,
+}
+
+impl Client {
+    /// Connects to the first of `bootstrap` (each `host:port`) that answers.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]: what the last of them said.
+    pub async fn connect(bootstrap: &[String], config: ClientConfig) -> Result<Self, ClientError> {
+        let client = Self(Arc::new(Inner {
+            bootstrap: bootstrap.to_vec(),
+            config,
+            known: Mutex::default(),
+        }));
+        client.any_connection().await?;
+        Ok(client)
+    }
+
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.0.config
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to any broker.
+    pub(crate) async fn any_connection(&self) -> Result<Arc<Connection>, ClientError> {
+        let brokers: Vec<String> = self.known().brokers.values().cloned().collect();
+        let mut last = ConnectError::NoBootstrap;
+        for address in self.0.bootstrap.iter().chain(&brokers) {
+            match self.connection(address, None).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last.into())
+    }
+
+    /// The connection to a shard of a broker; made when there is none.
+    pub(crate) async fn connection(
+        &self,
+        address: &str,
+        shard: Option<ShardId>,
+    ) -> Result<Arc<Connection>, ConnectError> {
+        let key = (address.to_owned(), shard);
+        if let Some(open) = self.known().connections.get(&key)
+            && open.is_open()
+        {
+            return Ok(Arc::clone(open));
+        }
+        let made = Connection::connect(address, shard, &self.0.config.connection).await?;
+        let made = Arc::new(made);
+        let mut known = self.known();
+        // Somebody else may have been faster: all use the same one.
+        match known.connections.get(&key).filter(|open| open.is_open()) {
+            Some(open) => Ok(Arc::clone(open)),
+            None => {
+                known.connections.insert(key, Arc::clone(&made));
+                Ok(made)
+            }
+        }
+    }
+
+    /// The connection to the leader of a partition.
+    pub(crate) async fn leader_connection(
+        &self,
+        topic: &str,
+        partition: &PartitionInfo,
+    ) -> Result<Arc<Connection>, ClientError> {
+        let address = partition
+            .leader
+            .and_then(|leader| self.known().brokers.get(&leader).cloned());
+        let address = address.ok_or_else(|| ClientError::NoLeader {
+            topic: topic.to_owned(),
+            partition: partition.id.partition,
+        })?;
+        Ok(self.connection(&address, Some(partition.shard)).await?)
+    }
+
+    /// Asks any broker.
+    pub(crate) async fn ask<M: Message>(
+        &self,
+        message: &M,
+    ) -> Result<(Arc<Connection>, Frame), ClientError> {
+        let connection = self.any_connection().await?;
+        let timeout = self.0.config.request_timeout;
+        let frame = connection.call(message, Vec::new(), timeout).await?;
+        Ok((connection, frame))
+    }
+
+    /// Asks for topics, and remembers them.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn refresh(&self, topics: TopicSelection) -> Result<Vec<TopicInfo>, ClientError> {
+        let request = MetadataRequest { topics };
+        let (connection, frame) = self.ask(&request).await?;
+        let body = frame
+            .body()
+            .map_err(ClientError::frame(connection.address()))?;
+        let response =
+            MetadataResponse::decode(body).map_err(ClientError::decode(connection.address()))?;
+        let mut known = self.known();
+        let brokers = response.brokers.into_iter();
+        known.brokers = brokers.map(|one| (one.broker, one.address)).collect();
+        let mut found = Vec::new();
+        for topic in response.topics {
+            if topic.error == ErrorCode::None {
+                let info = topic_info(topic);
+                let remembered = Arc::new(info.clone());
+                known.topics.insert(info.name.clone(), remembered);
+                found.push(info);
+            } else {
+                known.topics.remove(&topic.name);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A topic, from memory if it is known.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::UnknownTopic`], and what can befall the question.
+    pub async fn topic(&self, name: &str) -> Result<Arc<TopicInfo>, ClientError> {
+        if let Some(topic) = self.known().topics.get(name) {
+            return Ok(Arc::clone(topic));
+        }
+        self.refresh_topic(name).await
+    }
+
+    /// A topic, asked for anew.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::topic`].
+    pub async fn refresh_topic(&self, name: &str) -> Result<Arc<TopicInfo>, ClientError> {
+        let selection = TopicSelection::Named(vec![name.to_owned()]);
+        self.refresh(selection).await?;
+        let known = self.known();
+        let topic = known.topics.get(name).map(Arc::clone);
+        topic.ok_or_else(|| ClientError::UnknownTopic {
+            topic: name.to_owned(),
+        })
+    }
+}
+
+fn topic_info(topic: TopicMetadata) -> TopicInfo {
+    let id = topic.topic;
+    let partitions = topic.partitions.into_iter().map(|one| PartitionInfo {
+        id: TopicPartition {
+            topic: id,
+            partition: one.partition,
+        },
+        leader: one.leader,
+        shard: one.shard,
+        leader_epoch: one.leader_epoch,
+    });
+    TopicInfo {
+        name: topic.name,
+        id,
+        partitions: partitions.collect(),
+    }
+}
+
+impl TopicInfo {
+    /// One of the partitions.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::UnknownPartition`].
+    pub fn partition(&self, partition: PartitionIndex) -> Result<&PartitionInfo, ClientError> {
+        let found = self
+            .partitions
+            .iter()
+            .find(|one| one.id.partition == partition);
+        found.ok_or_else(|| ClientError::UnknownPartition {
+            topic: self.name.clone(),
+            partition,
+            partitions: self.partitions.len(),
+        })
+    }
+}

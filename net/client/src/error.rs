@@ -1,0 +1,258 @@
+//! What can go wrong, one type for each operation.
+
+use std::io;
+use std::time::Duration;
+
+use ringlog_record::batch::BatchError;
+use ringlog_record::{Offset, PartitionIndex};
+use ringlog_wire::{DecodeError, EncodeError, ErrorCode, FrameError};
+
+/// Why there is no connection.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address is none.
+    #[error("{address:?} is no address of a broker: give host:port, such as 127.0.0.1:9400")]
+    Address {
+        /// What was given.
+        address: String,
+    },
+    /// Nobody answered.
+    #[error(
+        "cannot connect to {address}: {reason}; is the broker running? `ringlog broker` starts one"
+    )]
+    Refused {
+        /// Where.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// Somebody answered who is no broker of this version.
+    #[error("{address} does not answer as a broker: {reason}")]
+    Hello {
+        /// Where.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No broker was named.
+    #[error("no broker is given to connect to")]
+    NoBootstrap,
+}
+
+/// Why a request got no answer that can be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is no connection; nothing was sent.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection ended before the request was sent.
+    #[error("the connection to {address} had ended; nothing was sent")]
+    NotSent {
+        /// To whom.
+        address: String,
+    },
+    /// The connection ended, or time was over, while the request was under way: it may have been carried out.
+    #[error("no answer from {address}: {reason}")]
+    Lost {
+        /// From whom.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The broker refused the request.
+    #[error("{message} ({code})")]
+    Refused {
+        /// The reason, for programs.
+        code: ErrorCode,
+        /// The reason, for people.
+        message: String,
+    },
+    /// The answer cannot be understood.
+    #[error("the answer of {address} cannot be understood: {reason}")]
+    BadAnswer {
+        /// Whose.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The request is too large.
+    #[error("the request cannot be sent: {0}")]
+    Encode(#[from] EncodeError),
+    /// There is no such topic.
+    #[error("there is no topic {topic:?}; `ringlog topic create {topic}` makes it")]
+    UnknownTopic {
+        /// Its name.
+        topic: String,
+    },
+    /// There is no such partition.
+    #[error("topic {topic:?} has no partition {partition}, it has {partitions}")]
+    UnknownPartition {
+        /// Name of the topic.
+        topic: String,
+        /// Which was asked for.
+        partition: PartitionIndex,
+        /// How many there are.
+        partitions: usize,
+    },
+    /// Nobody leads the partition now.
+    #[error("partition {partition} of topic {topic:?} has no leader now")]
+    NoLeader {
+        /// Name of the topic.
+        topic: String,
+        /// Which.
+        partition: PartitionIndex,
+    },
+}
+
+impl ClientError {
+    pub(crate) fn bad_answer(address: &str, reason: impl ToString) -> Self {
+        Self::BadAnswer {
+            address: address.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn decode(address: &str) -> impl Fn(DecodeError) -> Self {
+        move |error| Self::bad_answer(address, error)
+    }
+
+    pub(crate) fn frame(address: &str) -> impl Fn(FrameError) -> Self {
+        move |error| Self::bad_answer(address, error)
+    }
+
+    /// Whether the request surely was not carried out.
+    pub fn is_definite(&self) -> bool {
+        match self {
+            Self::Lost { .. } | Self::BadAnswer { .. } => false,
+            Self::Refused { code, .. } => *code != ErrorCode::UnknownOutcome,
+            _ => true,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Refused { .. })
+            | Self::NotSent { .. }
+            | Self::NoLeader { .. } => true,
+            Self::Refused { code, .. } => code.is_retriable(),
+            _ => false,
+        }
+    }
+}
+
+/// Why an administrative request was not carried out.
+pub type AdminError = ClientError;
+
+/// Why a record was not taken.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SendError {
+    /// The topic or partition cannot be found out.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The record is too large.
+    #[error("the record cannot be sent: {0}")]
+    Record(#[from] BatchError),
+    /// The producer is closed.
+    #[error("the producer is closed")]
+    Closed,
+}
+
+/// Why a record was not, or not surely, stored.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// Nobody can say whether it was stored. It is not sent again: it might be stored twice.
+    #[error("whether the record was stored is not known: {reason}")]
+    UnknownOutcome {
+        /// What happened.
+        reason: String,
+    },
+    /// It was not stored.
+    #[error("the record was not stored: {message} ({code})")]
+    Refused {
+        /// The reason, for programs.
+        code: ErrorCode,
+        /// The reason, for people.
+        message: String,
+    },
+    /// It was not stored within the time-out; every attempt failed.
+    #[error("the record was not stored within {timeout:?}; the last attempt failed: {reason}")]
+    Expired {
+        /// The time-out.
+        timeout: Duration,
+        /// How the last attempt failed.
+        reason: String,
+    },
+    /// The producer was dropped before the record was sent.
+    #[error("the producer ended before the record was sent")]
+    Closed,
+}
+
+/// Why nothing was consumed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConsumeError {
+    /// A request failed for good.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The position is outside of the partition, and the consumer was told to say so.
+    #[error(
+        "offset {offset} of partition {partition} of topic {topic:?} is outside of the partition: {message}"
+    )]
+    OffsetOutOfRange {
+        /// Name of the topic.
+        topic: String,
+        /// Which partition.
+        partition: PartitionIndex,
+        /// The position.
+        offset: Offset,
+        /// What the broker said.
+        message: String,
+    },
+    /// The log came back shorter than what this consumer has read.
+    #[error(
+        "partition {partition} of topic {topic:?} came back shorter: offset {offset} was to be read next, and the log agrees with what was read up to {agreed_end} only"
+    )]
+    LogTruncated {
+        /// Name of the topic.
+        topic: String,
+        /// Which partition.
+        partition: PartitionIndex,
+        /// The position.
+        offset: Offset,
+        /// Where to go on, if those records may be lost.
+        agreed_end: Offset,
+    },
+    /// The partition cannot be read.
+    #[error("partition {partition} of topic {topic:?} cannot be read: {message} ({code})")]
+    Partition {
+        /// Name of the topic.
+        topic: String,
+        /// Which partition.
+        partition: PartitionIndex,
+        /// The reason, for programs.
+        code: ErrorCode,
+        /// The reason, for people.
+        message: String,
+    },
+    /// A batch is damaged, or in a form that this version cannot read.
+    #[error(
+        "a batch at offset {offset} of partition {partition} of topic {topic:?} cannot be read: {reason}"
+    )]
+    Batch {
+        /// Name of the topic.
+        topic: String,
+        /// Which partition.
+        partition: PartitionIndex,
+        /// Where.
+        offset: Offset,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+pub(crate) fn refused(address: &str, error: &io::Error) -> ConnectError {
+    ConnectError::Refused {
+        address: address.to_owned(),
+        reason: error.to_string(),
+    }
+}

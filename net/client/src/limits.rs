@@ -1,0 +1,29 @@
+//! The bounds of the client.
+
+use std::time::Duration;
+
+use ringlog_wire::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX};
+
+/// Requests that may wait to be written to one connection.
+pub const WRITES_QUEUED_MAX: usize = 256;
+
+/// Bytes of batches of one partition that are put into one request.
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes asked of a socket at once.
+pub const RECV_BYTES: usize = 256 << 10;
+
+/// The first pause before something is tried again.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(20);
+
+/// The longest pause before something is tried again.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Fetched batches that may wait to be polled, besides the bound in bytes.
+pub const FETCHED_QUEUED_MAX: usize = 1024;
+
+/// How much longer than the broker's own time-out a client waits for an answer.
+pub const ANSWER_GRACE: Duration = Duration::from_secs(5);
+
+const _: () = assert!(REQUEST_BYTES_MAX <= PAYLOAD_BYTES_MAX);
+const _: () = assert!(REQUEST_BYTES_MAX >= BATCH_BYTES_MAX);

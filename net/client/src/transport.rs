@@ -1,0 +1,5 @@
+//! Moves frames with tokio.
+
+mod connection;
+
+pub use connection::{Connection, ConnectionConfig};
