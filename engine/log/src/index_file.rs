@@ -24,7 +24,6 @@ use crate::directory::{Directory, Mode};
 use crate::error::FileError;
 use crate::index::{IndexEntry, SparseIndex};
 use crate::limits::INDEX_ENTRIES_MAX;
-use crate::log::LogInner;
 use crate::segment::{Segment, SegmentFile};
 
 const MAGIC: [u8; 8] = *b"RLOGIDX1";
@@ -125,20 +124,20 @@ pub(crate) async fn load(
     Ok(decode(&buf[..read.min(len)], base))
 }
 
-impl LogInner {
-    /// Writes the index file of a sealed segment. Nothing depends on it, so a failure is only told.
-    pub(crate) async fn write_index_file(&self, segment: &Segment) {
-        let path = self.directory.index_path(segment.base);
-        let written = async {
-            let file = self.directory.open(&path, Mode::Either).await?;
-            let blocks = to_blocks(&self.env.reactor, &encode(segment));
-            let failed = |error| FileError::new("write", &path, error);
-            file.write_at(0, blocks).await.map_err(failed)?;
-            file.sync_data().await.map_err(failed)
-        };
-        if let Err(error) = written.await {
-            tracing::warn!(%error, "the index of a sealed segment was not written");
-        }
+/// Writes the index file of a sealed segment. Without it the next open walks over the segment, so a failure is only
+/// told.
+pub(crate) async fn write(reactor: &Reactor, directory: &Directory, segment: &Segment) {
+    let path = directory.index_path(segment.base);
+    let written = async {
+        let file = directory.open(&path, Mode::Either).await?;
+        let blocks = to_blocks(reactor, &encode(segment));
+        let failed = |error| FileError::new("write", &path, error);
+        file.write_at(0, blocks).await.map_err(failed)?;
+        file.sync_data().await.map_err(failed)?;
+        directory.sync().await
+    };
+    if let Err(error) = written.await {
+        tracing::warn!(%error, "the index of a sealed segment was not written");
     }
 }
 

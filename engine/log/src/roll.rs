@@ -12,6 +12,7 @@ use crate::error::{AppendError, FileError};
 use crate::log::{LogInner, LogState};
 use crate::names::NEXT;
 use crate::segment::{Segment, SegmentFile, SegmentName};
+use crate::tail::block_ceil;
 
 impl LogInner {
     /// Makes sure that the active segment has room for `len_bytes`, which may roll.
@@ -183,7 +184,8 @@ impl LogInner {
         file.sync_all().await.map_err(failed("sync"))
     }
 
-    /// Writes what goes with a sealed segment: for now nothing that correctness depends on.
+    /// Writes the index of the segment before `base`, and gives back what its file has too much. Nothing depends on
+    /// either.
     async fn seal_before(&self, base: Offset) {
         let sealed = self
             .state
@@ -193,7 +195,32 @@ impl LogInner {
             .next_back()
             .map(|(_, segment)| segment.clone());
         if let Some(sealed) = sealed {
-            self.write_index_file(&sealed).await;
+            crate::index_file::write(&self.env.reactor, &self.directory, &sealed).await;
+            self.trim(&sealed).await;
+        }
+    }
+
+    /// Cuts off what a sealed segment did not use when that is more than a tenth: a segment that was sealed for its
+    /// age may be nearly empty.
+    async fn trim(&self, sealed: &Segment) {
+        let used_bytes = block_ceil(sealed.len_bytes);
+        let unused_bytes = sealed.capacity_bytes.saturating_sub(used_bytes);
+        let SegmentFile::Open { file, .. } = &sealed.file else {
+            return;
+        };
+        if unused_bytes <= sealed.capacity_bytes / 10 {
+            return;
+        }
+        match file.truncate(used_bytes).await {
+            Ok(()) => {
+                if let Some(segment) = self.state.borrow_mut().segments.get_mut(&sealed.base) {
+                    segment.capacity_bytes = used_bytes;
+                }
+            }
+            Err(error) => {
+                let path = self.directory.segment_path(sealed.base);
+                tracing::warn!(path = %path.display(), %error, "a sealed segment was not cut to its length");
+            }
         }
     }
 }

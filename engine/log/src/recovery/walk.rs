@@ -90,6 +90,7 @@ impl<'a> Recovering<'a> {
                     self.walk_segment(segment, file).await?
                 }
             };
+            let is_walked = self.end.stop.is_some();
             if let Some(next_base) = next_base.filter(|&next| next != recovered.end) {
                 return Err(
                     self.damage_at_end(&recovered, |batch| Damage::SealedSegment {
@@ -97,6 +98,9 @@ impl<'a> Recovering<'a> {
                         next_base,
                     }),
                 );
+            }
+            if next_base.is_some() && is_walked {
+                crate::index_file::write(&self.env.reactor, self.directory, &recovered).await;
             }
             self.end.offset = recovered.end;
             segments.insert(recovered.base, recovered);

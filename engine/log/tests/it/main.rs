@@ -3,6 +3,7 @@
 
 mod append;
 mod bench_world;
+mod corruption;
 mod epochs;
 mod failures;
 mod recovery;
