@@ -155,6 +155,22 @@ impl Admin {
         Ok(listed.offset.map(|offset| (offset, listed.timestamp)))
     }
 
+    /// The offset behind the last record of a partition that can be read.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn end_offset(
+        &self,
+        topic: &TopicInfo,
+        partition: PartitionIndex,
+    ) -> Result<Offset, AdminError> {
+        let latest = self
+            .offset(topic, partition, OffsetPosition::Latest)
+            .await?;
+        Ok(latest.map_or(Offset::ZERO, |(offset, _)| offset))
+    }
+
     /// Moves the log start of a partition to `before`; gives the log start.
     ///
     /// # Errors

@@ -1,0 +1,164 @@
+//! `ringlog broker`: puts a broker together from its settings and runs it until it is told to stop.
+//!
+//! The calling thread is the control thread: it runs the control task over the embedded metadata store, and the
+//! admin port. The shards have threads of their own, and so has the preparation of files.
+
+mod admin;
+mod settings;
+mod signals;
+
+use std::io::IsTerminal;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringlog_coord::store::EmbeddedStore;
+use ringlog_log::{BulkFiles, NoBulkFiles};
+use ringlog_maintenance::{Maintenance, MaintenanceConfig};
+use ringlog_reactor::uring::{Verdict, probe};
+use ringlog_reactor::{CoreHandle, UringPlatform};
+use ringlog_server::{BrokerParts, BulkFactory};
+
+use self::settings::Settings;
+use crate::cli::BrokerArguments;
+use crate::error::CommandError;
+
+/// The file of the embedded metadata store in the data directory.
+const STORE_FILE: &str = "metadata.redb";
+
+pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
+    let settings = Settings::new(arguments)?;
+    tracing_subscriber::fmt()
+        .with_max_level(settings.log)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    abort_on_panic();
+    let data_dir = &settings.broker.data_dir;
+    std::fs::create_dir_all(data_dir).map_err(|error| {
+        CommandError::failed(
+            &format!("make the data directory {}", data_dir.display()),
+            error,
+        )
+    })?;
+    check_machine(&settings)?;
+    let store = EmbeddedStore::open(&data_dir.join(STORE_FILE))
+        .map_err(|error| CommandError::failed("start the broker", error))?;
+    let (maintenance, bulk) = start_maintenance(&settings);
+    let platform = UringPlatform::new();
+    let parts = ringlog_server::start(&platform, settings.broker.clone(), bulk)
+        .map_err(|error| CommandError::failed("start the broker", error))?;
+    let BrokerParts {
+        control,
+        handle,
+        ready,
+        cores,
+    } = parts;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::failed("start the control thread", error))?;
+    let served = runtime.block_on(async {
+        let admin = match settings.admin {
+            Some(address) => Some(admin::Admin::bind(address, handle.clone()).await?),
+            None => None,
+        };
+        let signals = signals::Signals::install()?;
+        let control = control.run(store);
+        let around = async {
+            // Without an answer the control task has ended, and says why.
+            if let Ok(address) = ready.await {
+                if let Some(admin) = &admin {
+                    admin.is_ready();
+                }
+                greet(&settings, address);
+            }
+            signals.stop(&handle).await;
+        };
+        let serve = async {
+            match &admin {
+                Some(admin) => admin.serve().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = control => ended.map_err(|error| CommandError::failed("run the broker", error)),
+            failed = serve => Err(failed),
+            () = async { around.await; std::future::pending().await } => Ok(()),
+        }
+    });
+    let joined: Result<Vec<()>, _> = cores.into_iter().map(CoreHandle::join).collect();
+    drop(maintenance);
+    served?;
+    joined.map_err(|error| CommandError::failed("stop the broker cleanly", error))?;
+    tracing::info!("the broker has stopped");
+    Ok(())
+}
+
+/// A shard that panics must not leave the others serving as if nothing were.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+/// What `ringlog doctor` finds: what a broker cannot run without is an error, the rest is said once.
+fn check_machine(settings: &Settings) -> Result<(), CommandError> {
+    let findings = probe(&settings.broker.data_dir);
+    for finding in &findings {
+        match finding.verdict {
+            Verdict::Ok => {}
+            Verdict::Warn => tracing::warn!(check = finding.name, "{}", finding.sentence),
+            Verdict::Fail => {
+                return Err(CommandError::failed("start the broker", &finding.sentence));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Starts the thread that prepares files. A broker runs without it, only slower at each roll.
+fn start_maintenance(settings: &Settings) -> (Option<Maintenance>, BulkFactory) {
+    let config = MaintenanceConfig::new(settings.broker.data_dir.clone());
+    match Maintenance::start(config) {
+        Ok(maintenance) => {
+            let files = maintenance.files();
+            let bulk: BulkFactory = Arc::new(move |_| Rc::new(files.clone()) as Rc<dyn BulkFiles>);
+            (Some(maintenance), bulk)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "segment files are not prepared in advance");
+            (None, Arc::new(|_| Rc::new(NoBulkFiles)))
+        }
+    }
+}
+
+/// Says that the broker is ready, and what to type next.
+fn greet(settings: &Settings, address: std::net::SocketAddr) {
+    let shards = settings.broker.shards;
+    tracing::info!(%address, shards, data_dir = %settings.broker.data_dir.display(), "the broker is ready");
+    let program = program();
+    let bootstrap = if address.port() == 9400 && address.ip().is_loopback() {
+        String::new()
+    } else {
+        format!(" --bootstrap {address}")
+    };
+    eprintln!(
+        "\nReady on {address}. In another terminal:\n
+  {program} topic create events --partitions 4{bootstrap}
+  echo 'hello, log' | {program} produce events{bootstrap}
+  {program} consume events --from earliest --until-end{bootstrap}\n
+Ctrl-C stops the broker; everything acknowledged is on disk.\n"
+    );
+}
+
+/// How this program was called: `cargo run` leaves no shorter way.
+fn program() -> String {
+    let path = std::env::args().next().unwrap_or_default();
+    if path.is_empty() {
+        "ringlog".to_owned()
+    } else {
+        path
+    }
+}

@@ -1,0 +1,301 @@
+//! `ringlog log`: looks at the files of a log that no broker has open.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use ringlog_log::inspect::{
+    BatchReport, BatchState, CheckpointReport, Finding, IndexReport, Severity, Source,
+    read_checkpoint, read_index, verify_directory, walk_segment,
+};
+use ringlog_record::Offset;
+use serde_json::{Value, json};
+
+use crate::cli::LogCommand;
+use crate::error::CommandError;
+use crate::output::{Format, print_json};
+
+/// A file that is only read.
+struct ReadOnly(File);
+
+impl ReadOnly {
+    fn open(path: &Path) -> io::Result<Self> {
+        File::open(path).map(Self)
+    }
+}
+
+impl Source for ReadOnly {
+    fn len_bytes(&mut self) -> io::Result<u64> {
+        self.0.metadata().map(|metadata| metadata.len())
+    }
+
+    fn read_at(&mut self, position: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let mut have = 0;
+        while have < buf.len() {
+            match self.0.read_at(&mut buf[have..], position + have as u64)? {
+                0 => break,
+                read => have += read,
+            }
+        }
+        Ok(have)
+    }
+}
+
+pub(crate) fn run(command: &LogCommand) -> Result<(), CommandError> {
+    match command {
+        LogCommand::Dump { path, output } => {
+            let files = files_of(path)?;
+            for file in &files {
+                dump(file, *output).map_err(|error| {
+                    CommandError::failed(&format!("read {}", file.display()), error)
+                })?;
+            }
+            Ok(())
+        }
+        LogCommand::Verify { path, output } => verify(path, *output),
+    }
+}
+
+/// The file, or the files of the directory in the order of their names.
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let what = format!("read {}", path.display());
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|error| CommandError::failed(&what, error))?;
+    let mut files: Vec<_> = entries
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(CommandError::failed(
+            &what,
+            "there is no file in it; give the directory of a partition, such as ringlog-data/topics/<id>/0",
+        ));
+    }
+    Ok(files)
+}
+
+/// Base offset that the name of a segment or index says.
+fn base_of(path: &Path) -> Option<Offset> {
+    let stem = path.file_stem()?.to_str()?;
+    stem.parse().ok().map(Offset::new)
+}
+
+fn dump(path: &Path, output: Format) -> io::Result<()> {
+    let mut source = ReadOnly::open(path)?;
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match (name, extension, base_of(path)) {
+        ("checkpoint", _, _) => dump_checkpoint(path, read_checkpoint(&mut source)?, output),
+        (_, Some("index"), Some(base)) => {
+            dump_index(path, read_index(&mut source, base)?.as_ref(), output);
+        }
+        (_, _, base) => return dump_segment(path, &mut source, base, output),
+    }
+    Ok(())
+}
+
+fn dump_segment(
+    path: &Path,
+    source: &mut ReadOnly,
+    base: Option<Offset>,
+    output: Format,
+) -> io::Result<()> {
+    if output == Format::Table {
+        println!("segment {}", path.display());
+    }
+    let report = walk_segment(source, base, |batch| match output {
+        Format::Table => println!("  {}", batch_line(batch)),
+        Format::Json => println!("{}", batch_json(path, batch)),
+    })?;
+    if output == Format::Table {
+        println!(
+            "  ends at offset {}, byte {} of {}: {} batches, {} records",
+            report.end, report.end_position, report.file_bytes, report.batches, report.records
+        );
+    }
+    Ok(())
+}
+
+fn epoch_text(batch: &BatchReport) -> String {
+    batch
+        .epoch
+        .map_or_else(|| "-".to_owned(), |epoch| epoch.to_string())
+}
+
+fn batch_line(batch: &BatchReport) -> String {
+    let state = match &batch.state {
+        BatchState::Valid => "ok".to_owned(),
+        BatchState::Bad(problem) => format!("BAD: {problem}"),
+    };
+    format!(
+        "byte {} len {} offsets {}..={} records {} epoch {} time {}..{} compression {} {state}",
+        batch.position,
+        batch.len_bytes,
+        batch.base_offset,
+        batch.last_offset,
+        batch.records,
+        epoch_text(batch),
+        batch.base_timestamp,
+        batch.max_timestamp,
+        batch.compression_code,
+    )
+}
+
+fn batch_json(path: &Path, batch: &BatchReport) -> Value {
+    json!({
+        "file": path.display().to_string(),
+        "position": batch.position,
+        "len_bytes": batch.len_bytes,
+        "base_offset": batch.base_offset.get(),
+        "last_offset": batch.last_offset.get(),
+        "records": batch.records,
+        "leader_epoch": batch.epoch.map(|epoch| epoch.get()),
+        "base_timestamp": batch.base_timestamp.get(),
+        "max_timestamp": batch.max_timestamp.get(),
+        "compression": batch.compression_code,
+        "error": match &batch.state {
+            BatchState::Valid => None,
+            BatchState::Bad(problem) => Some(problem.to_string()),
+        },
+    })
+}
+
+fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Format) {
+    let latest = slots.into_iter().flatten().max_by_key(|slot| slot.sequence);
+    let Some(slot) = latest else {
+        println!("checkpoint {}: neither slot is valid", path.display());
+        return;
+    };
+    match output {
+        Format::Table => {
+            println!("checkpoint {}", path.display());
+            println!(
+                "  sequence {} {}\n  log start {} high watermark {} durable end {} (byte {} of segment {})",
+                slot.sequence,
+                if slot.is_clean { "clean" } else { "in use" },
+                slot.log_start,
+                slot.high_watermark,
+                slot.durable_end,
+                slot.durable_position,
+                slot.active_base,
+            );
+            for epoch in &slot.epochs {
+                println!("  leader epoch {} from offset {}", epoch.epoch, epoch.start);
+            }
+        }
+        Format::Json => println!(
+            "{}",
+            json!({
+                "file": path.display().to_string(),
+                "sequence": slot.sequence,
+                "is_clean": slot.is_clean,
+                "log_start": slot.log_start.get(),
+                "high_watermark": slot.high_watermark.get(),
+                "durable_end": slot.durable_end.get(),
+                "durable_position": slot.durable_position,
+                "active_base": slot.active_base.get(),
+                "epochs": slot.epochs.iter().map(|epoch| json!({
+                    "epoch": epoch.epoch.get(),
+                    "start": epoch.start.get(),
+                })).collect::<Vec<_>>(),
+            })
+        ),
+    }
+}
+
+fn dump_index(path: &Path, index: Option<&IndexReport>, output: Format) {
+    let Some(index) = index else {
+        println!(
+            "index {}: damaged; the next start rebuilds it",
+            path.display()
+        );
+        return;
+    };
+    match output {
+        Format::Table => {
+            println!(
+                "index {}\n  offsets {}..{} in {} bytes, {} points",
+                path.display(),
+                index.base,
+                index.end,
+                index.len_bytes,
+                index.points.len()
+            );
+            for point in &index.points {
+                println!("  offset {} at byte {}", point.offset, point.position);
+            }
+        }
+        Format::Json => println!(
+            "{}",
+            json!({
+                "file": path.display().to_string(),
+                "base": index.base.get(),
+                "end": index.end.get(),
+                "len_bytes": index.len_bytes,
+                "points": index.points.iter().map(|point| json!({
+                    "offset": point.offset.get(),
+                    "position": point.position,
+                })).collect::<Vec<_>>(),
+            })
+        ),
+    }
+}
+
+fn verify(path: &Path, output: Format) -> Result<(), CommandError> {
+    let files = files_of(path)?;
+    let open = |file: &PathBuf| {
+        let name = file.file_name().and_then(|name| name.to_str());
+        let name = name.unwrap_or_default().to_owned();
+        ReadOnly::open(file).map(|source| (name, source))
+    };
+    let opened: io::Result<Vec<_>> = files.iter().map(open).collect();
+    let what = format!("read {}", path.display());
+    let report = opened
+        .and_then(verify_directory)
+        .map_err(|error| CommandError::failed(&what, error))?;
+    // Of a single file nothing can be said about those beside it.
+    let is_alone = !path.is_dir();
+    let findings: Vec<&Finding> = report
+        .findings
+        .iter()
+        .filter(|finding| !is_alone || finding.severity == Severity::Damage)
+        .collect();
+    let damaged = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Damage)
+        .count();
+    match output {
+        Format::Table => {
+            for finding in &findings {
+                println!("{finding}");
+            }
+            println!(
+                "{} files, {} findings, {damaged} of them damage",
+                files.len(),
+                findings.len()
+            );
+        }
+        Format::Json => print_json(&json!({
+            "files": files.len(),
+            "findings": findings.iter().map(|finding| json!({
+                "severity": finding.severity.to_string(),
+                "file": finding.file,
+                "position": finding.position,
+                "problem": finding.problem.to_string(),
+            })).collect::<Vec<_>>(),
+        })),
+    }
+    if damaged > 0 {
+        return Err(CommandError::Silent);
+    }
+    Ok(())
+}
