@@ -1,8 +1,29 @@
 //! What commands print: tables for people, JSON for programs.
 
+use std::fmt;
+use std::io::{self, Write};
+
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
+
+/// Prints a line to standard output.
+macro_rules! outln {
+    () => { $crate::output::write_line(format_args!("")) };
+    ($($text:tt)*) => { $crate::output::write_line(format_args!($($text)*)) };
+}
+pub(crate) use outln;
+
+/// Prints a line. A reader that has gone has what it wanted: the program ends then, and all is well.
+pub(crate) fn write_line(line: fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+        let is_enough = error.kind() == io::ErrorKind::BrokenPipe;
+        if !is_enough {
+            eprintln!("error: cannot write to standard output: {error}");
+        }
+        std::process::exit(i32::from(!is_enough));
+    }
+}
 
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -27,13 +48,13 @@ pub(crate) fn print_table<const N: usize>(
         table.add_row(row);
     }
     for line in table.to_string().lines() {
-        println!("{}", line.trim_end());
+        outln!("{}", line.trim_end());
     }
 }
 
 /// Prints a value as JSON.
 pub(crate) fn print_json(value: &Value) {
-    println!("{value:#}");
+    outln!("{value:#}");
 }
 
 /// Prints a value as JSON to standard error, where the summary of a command that prints records goes.

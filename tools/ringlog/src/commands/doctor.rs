@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::cli::DoctorArguments;
 use crate::error::CommandError;
-use crate::output::{Format, print_json};
+use crate::output::{Format, outln, print_json};
 
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), CommandError> {
     let findings = probe(&arguments.data_dir);
@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), CommandError> {
     match arguments.output {
         Format::Table => {
             for finding in &findings {
-                println!(
+                outln!(
                     "{:<5} {:<18} {}",
                     word(finding.verdict),
                     finding.name,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::LogCommand;
 use crate::error::CommandError;
-use crate::output::{Format, print_json};
+use crate::output::{Format, outln, print_json};
 
 /// A file that is only read.
 struct ReadOnly(File);
@@ -110,16 +110,20 @@ fn dump_segment(
     output: Format,
 ) -> io::Result<()> {
     if output == Format::Table {
-        println!("segment {}", path.display());
+        outln!("segment {}", path.display());
     }
     let report = walk_segment(source, base, |batch| match output {
-        Format::Table => println!("  {}", batch_line(batch)),
-        Format::Json => println!("{}", batch_json(path, batch)),
+        Format::Table => outln!("  {}", batch_line(batch)),
+        Format::Json => outln!("{}", batch_json(path, batch)),
     })?;
     if output == Format::Table {
-        println!(
+        outln!(
             "  ends at offset {}, byte {} of {}: {} batches, {} records",
-            report.end, report.end_position, report.file_bytes, report.batches, report.records
+            report.end,
+            report.end_position,
+            report.file_bytes,
+            report.batches,
+            report.records
         );
     }
     Ok(())
@@ -172,13 +176,13 @@ fn batch_json(path: &Path, batch: &BatchReport) -> Value {
 fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Format) {
     let latest = slots.into_iter().flatten().max_by_key(|slot| slot.sequence);
     let Some(slot) = latest else {
-        println!("checkpoint {}: neither slot is valid", path.display());
+        outln!("checkpoint {}: neither slot is valid", path.display());
         return;
     };
     match output {
         Format::Table => {
-            println!("checkpoint {}", path.display());
-            println!(
+            outln!("checkpoint {}", path.display());
+            outln!(
                 "  sequence {} {}\n  log start {} high watermark {} durable end {} (byte {} of segment {})",
                 slot.sequence,
                 if slot.is_clean { "clean" } else { "in use" },
@@ -189,10 +193,10 @@ fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Fo
                 slot.active_base,
             );
             for epoch in &slot.epochs {
-                println!("  leader epoch {} from offset {}", epoch.epoch, epoch.start);
+                outln!("  leader epoch {} from offset {}", epoch.epoch, epoch.start);
             }
         }
-        Format::Json => println!(
+        Format::Json => outln!(
             "{}",
             json!({
                 "file": path.display().to_string(),
@@ -214,7 +218,7 @@ fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Fo
 
 fn dump_index(path: &Path, index: Option<&IndexReport>, output: Format) {
     let Some(index) = index else {
-        println!(
+        outln!(
             "index {}: damaged; the next start rebuilds it",
             path.display()
         );
@@ -222,7 +226,7 @@ fn dump_index(path: &Path, index: Option<&IndexReport>, output: Format) {
     };
     match output {
         Format::Table => {
-            println!(
+            outln!(
                 "index {}\n  offsets {}..{} in {} bytes, {} points",
                 path.display(),
                 index.base,
@@ -231,10 +235,10 @@ fn dump_index(path: &Path, index: Option<&IndexReport>, output: Format) {
                 index.points.len()
             );
             for point in &index.points {
-                println!("  offset {} at byte {}", point.offset, point.position);
+                outln!("  offset {} at byte {}", point.offset, point.position);
             }
         }
-        Format::Json => println!(
+        Format::Json => outln!(
             "{}",
             json!({
                 "file": path.display().to_string(),
@@ -276,9 +280,9 @@ fn verify(path: &Path, output: Format) -> Result<(), CommandError> {
     match output {
         Format::Table => {
             for finding in &findings {
-                println!("{finding}");
+                outln!("{finding}");
             }
-            println!(
+            outln!(
                 "{} files, {} findings, {damaged} of them damage",
                 files.len(),
                 findings.len()

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::connect::connect;
 use crate::cli::TopicCommand;
 use crate::error::CommandError;
-use crate::output::{Format, bytes, print_json, print_table};
+use crate::output::{Format, bytes, outln, print_json, print_table};
 
 pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
     match command {
@@ -23,7 +23,7 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
             let created = created
                 .map_err(|error| CommandError::failed(&format!("create topic {name:?}"), error))?;
             match output {
-                Format::Table => println!(
+                Format::Table => outln!(
                     "created topic {name} with {} partition(s)",
                     created.partitions
                 ),
@@ -97,7 +97,7 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
             let deleted = admin.delete_topic(&name).await;
             deleted
                 .map_err(|error| CommandError::failed(&format!("delete topic {name:?}"), error))?;
-            println!("deleted topic {name}");
+            outln!("deleted topic {name}");
         }
     }
     Ok(())
@@ -162,7 +162,7 @@ fn describe(topic: &DescribedTopic, output: Format) {
         }));
         return;
     }
-    println!("topic {} ({})\n", topic.name, topic.topic);
+    outln!("topic {} ({})\n", topic.name, topic.topic);
     print_table(
         [
             "partition",
@@ -192,6 +192,6 @@ fn describe(topic: &DescribedTopic, output: Format) {
             ]
         }),
     );
-    println!();
+    outln!();
     print_settings(&topic.settings, output);
 }
