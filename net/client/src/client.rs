@@ -141,14 +141,22 @@ impl Client {
         topic: &str,
         partition: &PartitionInfo,
     ) -> Result<Arc<Connection>, ClientError> {
-        let address = partition
-            .leader
-            .and_then(|leader| self.known().brokers.get(&leader).cloned());
-        let address = address.ok_or_else(|| ClientError::NoLeader {
+        let address = self.leader_address(topic, partition)?;
+        Ok(self.connection(&address, Some(partition.shard)).await?)
+    }
+
+    /// Where the leader of a partition is.
+    pub(crate) fn leader_address(
+        &self,
+        topic: &str,
+        partition: &PartitionInfo,
+    ) -> Result<String, ClientError> {
+        let leader = partition.leader;
+        let address = leader.and_then(|leader| self.known().brokers.get(&leader).cloned());
+        address.ok_or_else(|| ClientError::NoLeader {
             topic: topic.to_owned(),
             partition: partition.id.partition,
-        })?;
-        Ok(self.connection(&address, Some(partition.shard)).await?)
+        })
     }
 
     /// Asks any broker.

@@ -28,6 +28,7 @@ mod consumer;
 pub mod core;
 mod error;
 pub mod limits;
+mod partition;
 mod producer;
 pub mod transport;
 
@@ -35,6 +36,7 @@ pub use admin::{Admin, CreatedTopic, DescribedTopic, TopicSetting};
 pub use client::{Client, ClientConfig, PartitionInfo, TopicInfo};
 pub use consumer::{Assignment, Consumer, ConsumerConfig, FetchedBatch, OffsetReset, StartAt};
 pub use error::{AdminError, ClientError, ConnectError, ConsumeError, DeliveryError, SendError};
+pub use partition::{PartitionClient, ReadBatches, StoredBatches};
 pub use producer::{
     Delivered, Delivery, PartitionFn, Partitioner, Producer, ProducerConfig, ProducerRecord,
     ProducerStats,

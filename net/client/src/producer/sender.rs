@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ringlog_record::{Offset, PartitionIndex};
-use ringlog_wire::{
-    AckLevel, Acks, ErrorCode, ProducePartition, ProduceRequestDraft, ProduceResponse,
-};
+use ringlog_record::PartitionIndex;
+use ringlog_wire::ErrorCode;
 
 use super::delivery::{Delivered, Waiting};
 use super::{Shared, Target};
 use crate::core::accumulator::{ReadyBatch, Urgency};
 use crate::core::backoff::Backoff;
 use crate::error::{ClientError, DeliveryError};
-use crate::limits::ANSWER_GRACE;
+use crate::partition::{StoredBatches, produce_once};
 
 /// How long to sleep when there is nothing to wait for but a change.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -44,13 +42,6 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = tokio::time::sleep(pause) => {}
         }
     }
-}
-
-/// Where the batches of a request were stored.
-#[derive(Clone, Copy)]
-struct Stored {
-    base_offset: Offset,
-    level: AckLevel,
 }
 
 /// Brings the batches of a partition to their outcome.
@@ -86,7 +77,7 @@ async fn deliver(shared: &Shared, target: Target, batches: Vec<ReadyBatch<Waitin
 }
 
 fn delivered(
-    outcome: &Result<Stored, DeliveryError>,
+    outcome: &Result<StoredBatches, DeliveryError>,
     partition: PartitionIndex,
     index: u64,
 ) -> Result<Delivered, DeliveryError> {
@@ -105,7 +96,7 @@ async fn attempt_until_settled(
     shared: &Shared,
     target: &Target,
     payload: &[Bytes],
-) -> Result<(Stored, Duration), DeliveryError> {
+) -> Result<(StoredBatches, Duration), DeliveryError> {
     let timeout = shared.config.delivery_timeout;
     let deadline = Instant::now() + timeout;
     let mut backoff = Backoff::default();
@@ -163,45 +154,10 @@ async fn attempt(
     target: &Target,
     payload: &[Bytes],
     left: Duration,
-) -> Result<Stored, ClientError> {
+) -> Result<StoredBatches, ClientError> {
     let topic = shared.client.topic(&target.topic).await?;
     let info = topic.partition(target.partition)?;
     let connection = shared.client.leader_connection(&topic.name, info).await?;
-    let len_bytes: usize = payload.iter().map(Bytes::len).sum();
-    let partitions = [ProducePartition {
-        id: info.id,
-        len_bytes: u32::try_from(len_bytes).unwrap_or(u32::MAX),
-    }];
-    let draft = ProduceRequestDraft {
-        acks: shared.config.acks,
-        timeout_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
-        partitions: &partitions,
-    };
-    if shared.config.acks == Acks::None {
-        connection.tell(&draft, payload.to_vec()).await?;
-        return Ok(Stored {
-            base_offset: Offset::ZERO,
-            level: AckLevel::None,
-        });
-    }
-    let frame = connection
-        .call(&draft, payload.to_vec(), left + ANSWER_GRACE)
-        .await?;
-    let address = connection.address();
-    let body = frame.body().map_err(ClientError::frame(address))?;
-    let response = ProduceResponse::decode(body).map_err(ClientError::decode(address))?;
-    let produced = response.partitions().find(|one| one.id == info.id);
-    let produced =
-        produced.ok_or_else(|| ClientError::bad_answer(address, "the partition is missing"))?;
-    if produced.error != ErrorCode::None {
-        let message = produced.message.unwrap_or(produced.error.sentence());
-        return Err(ClientError::Refused {
-            code: produced.error,
-            message: message.to_owned(),
-        });
-    }
-    Ok(Stored {
-        base_offset: produced.base_offset,
-        level: produced.level,
-    })
+    let acks = shared.config.acks;
+    produce_once(&connection, info.id, acks, payload.to_vec(), left).await
 }

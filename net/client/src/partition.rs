@@ -1,0 +1,177 @@
+//! One partition over a connection of its own: whole batches in and out, nothing collected, nothing tried again.
+//!
+//! For those who have batches already, such as a gateway, or who measure requests, such as a load generator.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringlog_record::{Offset, PartitionIndex, TopicPartition};
+use ringlog_wire::{
+    AckLevel, Acks, ErrorCode, FetchPartition, FetchRequestDraft, FetchResponse, ProducePartition,
+    ProduceRequestDraft, ProduceResponse,
+};
+
+use crate::client::{Client, PartitionInfo};
+use crate::error::ClientError;
+use crate::limits::ANSWER_GRACE;
+use crate::transport::Connection;
+
+/// Batches that were stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredBatches {
+    /// Offset of the first record; 0 with [`Acks::None`], which is not answered.
+    pub base_offset: Offset,
+    /// What the acknowledgement is worth.
+    pub level: AckLevel,
+}
+
+/// Batches that were read, as they lie in the log.
+#[derive(Clone, Debug)]
+pub struct ReadBatches {
+    /// The batches, one behind the other.
+    pub bytes: Bytes,
+    /// The first offset that can be read.
+    pub log_start: Offset,
+    /// The offset behind the last record that can be read.
+    pub high_watermark: Offset,
+}
+
+/// A partition.
+#[derive(Debug)]
+pub struct PartitionClient {
+    connection: Connection,
+    id: TopicPartition,
+    timeout: Duration,
+}
+
+impl PartitionClient {
+    /// Connects to the shard that owns the partition.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn connect(
+        client: &Client,
+        topic: &str,
+        partition: PartitionIndex,
+    ) -> Result<Self, ClientError> {
+        let topic = client.topic(topic).await?;
+        let info = topic.partition(partition)?;
+        Ok(Self {
+            connection: client.new_leader_connection(&topic.name, info).await?,
+            id: info.id,
+            timeout: client.config().request_timeout,
+        })
+    }
+
+    /// Stores batches, all or none.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]; it tells whether they may have been stored.
+    pub async fn produce(&self, batches: Bytes, acks: Acks) -> Result<StoredBatches, ClientError> {
+        produce_once(&self.connection, self.id, acks, vec![batches], self.timeout).await
+    }
+
+    /// Reads batches from the one that holds `offset`, waiting up to `max_wait` for there to be any.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub async fn fetch(
+        &self,
+        offset: Offset,
+        max_bytes: u32,
+        max_wait: Duration,
+    ) -> Result<ReadBatches, ClientError> {
+        let partitions = [FetchPartition {
+            id: self.id,
+            offset,
+            max_bytes,
+            last_epoch: None,
+        }];
+        let draft = FetchRequestDraft {
+            max_wait_ms: u32::try_from(max_wait.as_millis()).unwrap_or(u32::MAX),
+            min_bytes: 1,
+            max_bytes,
+            partitions: &partitions,
+        };
+        let timeout = max_wait + self.timeout;
+        let frame = self.connection.call(&draft, Vec::new(), timeout).await?;
+        let address = self.connection.address();
+        let body = frame.body().map_err(ClientError::frame(address))?;
+        let response = FetchResponse::decode(body).map_err(ClientError::decode(address))?;
+        let found = response.slices().find(|(one, _)| one.id == self.id);
+        let (found, range) =
+            found.ok_or_else(|| ClientError::bad_answer(address, "the partition is missing"))?;
+        check(found.error, found.message)?;
+        Ok(ReadBatches {
+            bytes: frame.payload.slice(range),
+            log_start: found.state.log_start,
+            high_watermark: found.state.high_watermark,
+        })
+    }
+}
+
+/// Sends one produce for one partition, and takes its answer apart.
+pub(crate) async fn produce_once(
+    connection: &Connection,
+    id: TopicPartition,
+    acks: Acks,
+    batches: Vec<Bytes>,
+    timeout: Duration,
+) -> Result<StoredBatches, ClientError> {
+    let len_bytes: usize = batches.iter().map(Bytes::len).sum();
+    let partitions = [ProducePartition {
+        id,
+        len_bytes: u32::try_from(len_bytes).unwrap_or(u32::MAX),
+    }];
+    let draft = ProduceRequestDraft {
+        acks,
+        timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+        partitions: &partitions,
+    };
+    if acks == Acks::None {
+        connection.tell(&draft, batches).await?;
+        return Ok(StoredBatches {
+            base_offset: Offset::ZERO,
+            level: AckLevel::None,
+        });
+    }
+    let answer = connection.call(&draft, batches, timeout + ANSWER_GRACE);
+    let frame = answer.await?;
+    let address = connection.address();
+    let body = frame.body().map_err(ClientError::frame(address))?;
+    let response = ProduceResponse::decode(body).map_err(ClientError::decode(address))?;
+    let produced = response.partitions().find(|one| one.id == id);
+    let produced =
+        produced.ok_or_else(|| ClientError::bad_answer(address, "the partition is missing"))?;
+    check(produced.error, produced.message)?;
+    Ok(StoredBatches {
+        base_offset: produced.base_offset,
+        level: produced.level,
+    })
+}
+
+fn check(code: ErrorCode, message: Option<&str>) -> Result<(), ClientError> {
+    if code == ErrorCode::None {
+        return Ok(());
+    }
+    Err(ClientError::Refused {
+        code,
+        message: message.unwrap_or(code.sentence()).to_owned(),
+    })
+}
+
+impl Client {
+    /// A connection to the leader of a partition that nobody shares.
+    async fn new_leader_connection(
+        &self,
+        topic: &str,
+        partition: &PartitionInfo,
+    ) -> Result<Connection, ClientError> {
+        let address = self.leader_address(topic, partition)?;
+        let config = &self.config().connection;
+        Ok(Connection::connect(&address, Some(partition.shard), config).await?)
+    }
+}
