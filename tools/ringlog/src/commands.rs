@@ -1,5 +1,6 @@
 //! One file for each command but `broker`.
 
+pub(crate) mod bench;
 pub(crate) mod connect;
 pub(crate) mod consume;
 pub(crate) mod doctor;

@@ -104,7 +104,7 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
 }
 
 /// `key=value` texts; the broker knows which keys there are and what they may be.
-fn settings(texts: &[String]) -> Result<Vec<TopicSetting>, CommandError> {
+pub(crate) fn settings(texts: &[String]) -> Result<Vec<TopicSetting>, CommandError> {
     let pairs = texts.iter().map(|text| match text.split_once('=') {
         Some((key, value)) => Ok(TopicSetting::new(key.trim(), value.trim())),
         None => Err(CommandError::Usage(format!(
