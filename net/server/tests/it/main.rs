@@ -1,0 +1,8 @@
+//! The broker as a whole on a simulated machine, spoken to in the wire protocol.
+#![cfg(test)]
+
+mod bad_input;
+mod client;
+mod control;
+mod data;
+mod world;
