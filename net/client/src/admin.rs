@@ -10,7 +10,8 @@ use ringlog_wire::{
 };
 
 use crate::client::{Client, TopicInfo};
-use crate::error::{AdminError, ClientError};
+use crate::consumer::offset_of_time;
+use crate::error::{AdminError, ClientError, ConsumeError};
 
 /// A setting of a topic.
 pub type TopicSetting = Setting;
@@ -42,6 +43,10 @@ impl Admin {
         Self {
             client: client.clone(),
         }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Makes a topic; it can be produced to when this returns.
@@ -169,6 +174,20 @@ impl Admin {
             .offset(topic, partition, OffsetPosition::Latest)
             .await?;
         Ok(latest.map_or(Offset::ZERO, |(offset, _)| offset))
+    }
+
+    /// The first record of a partition that is not older than `time`, and its time; none when all are older.
+    ///
+    /// # Errors
+    ///
+    /// [`ConsumeError`]: batches are read to find the record.
+    pub async fn offset_of_time(
+        &self,
+        topic: &TopicInfo,
+        partition: PartitionIndex,
+        time: TimestampMs,
+    ) -> Result<Option<(Offset, TimestampMs)>, ConsumeError> {
+        offset_of_time(self, topic, partition, time).await
     }
 
     /// Moves the log start of a partition to `before`; gives the log start.

@@ -11,7 +11,7 @@ use ringlog_wire::{
 
 use crate::core::assembler::Frame;
 use crate::error::{ClientError, ConnectError};
-use crate::transport::{Connection, ConnectionConfig};
+use crate::transport::{Connection, ConnectionConfig, Pool};
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -63,6 +63,7 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     bootstrap: Vec<String>,
     config: ClientConfig,
+    pool: Pool,
     known: Mutex<Known>,
 }
 
@@ -70,7 +71,6 @@ struct Inner {
 struct Known {
     brokers: BTreeMap<BrokerId, String>,
     topics: HashMap<String, Arc<TopicInfo>>,
-    connections: HashMap<(String, Option<ShardId>), Arc<Connection>>,
 }
 
 impl Client {
@@ -82,6 +82,7 @@ impl Client {
     pub async fn connect(bootstrap: &[String], config: ClientConfig) -> Result<Self, ClientError> {
         let client = Self(Arc::new(Inner {
             bootstrap: bootstrap.to_vec(),
+            pool: Pool::new(config.connection.clone()),
             config,
             known: Mutex::default(),
         }));
@@ -102,37 +103,12 @@ impl Client {
         let brokers: Vec<String> = self.known().brokers.values().cloned().collect();
         let mut last = ConnectError::NoBootstrap;
         for address in self.0.bootstrap.iter().chain(&brokers) {
-            match self.connection(address, None).await {
+            match self.0.pool.connection(address, None).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error,
             }
         }
         Err(last.into())
-    }
-
-    /// The connection to a shard of a broker; made when there is none.
-    pub(crate) async fn connection(
-        &self,
-        address: &str,
-        shard: Option<ShardId>,
-    ) -> Result<Arc<Connection>, ConnectError> {
-        let key = (address.to_owned(), shard);
-        if let Some(open) = self.known().connections.get(&key)
-            && open.is_open()
-        {
-            return Ok(Arc::clone(open));
-        }
-        let made = Connection::connect(address, shard, &self.0.config.connection).await?;
-        let made = Arc::new(made);
-        let mut known = self.known();
-        // Somebody else may have been faster: all use the same one.
-        match known.connections.get(&key).filter(|open| open.is_open()) {
-            Some(open) => Ok(Arc::clone(open)),
-            None => {
-                known.connections.insert(key, Arc::clone(&made));
-                Ok(made)
-            }
-        }
     }
 
     /// The connection to the leader of a partition.
@@ -142,7 +118,8 @@ impl Client {
         partition: &PartitionInfo,
     ) -> Result<Arc<Connection>, ClientError> {
         let address = self.leader_address(topic, partition)?;
-        Ok(self.connection(&address, Some(partition.shard)).await?)
+        let connection = self.0.pool.connection(&address, Some(partition.shard));
+        Ok(connection.await?)
     }
 
     /// Where the leader of a partition is.
@@ -188,13 +165,20 @@ impl Client {
         known.brokers = brokers.map(|one| (one.broker, one.address)).collect();
         let mut found = Vec::new();
         for topic in response.topics {
-            if topic.error == ErrorCode::None {
-                let info = topic_info(topic);
-                let remembered = Arc::new(info.clone());
-                known.topics.insert(info.name.clone(), remembered);
-                found.push(info);
-            } else {
-                known.topics.remove(&topic.name);
+            match topic.error {
+                ErrorCode::None => {
+                    let info = topic_info(topic);
+                    let remembered = Arc::new(info.clone());
+                    known.topics.insert(info.name.clone(), remembered);
+                    found.push(info);
+                }
+                ErrorCode::UnknownTopic => drop(known.topics.remove(&topic.name)),
+                code => {
+                    return Err(ClientError::Refused {
+                        code,
+                        message: format!("topic {:?}: {}", topic.name, code.sentence()),
+                    });
+                }
             }
         }
         Ok(found)

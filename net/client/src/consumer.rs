@@ -2,21 +2,24 @@
 
 mod batch;
 mod fetcher;
+mod marks;
+mod start;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringlog_record::{Offset, PartitionIndex, TimestampMs};
-use ringlog_wire::OffsetPosition;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 pub use self::batch::FetchedBatch;
-use self::fetcher::{Fetched, Fetcher, Position};
+use self::fetcher::{Event, Fetcher, Owner, Position};
+use self::marks::Marks;
+pub(crate) use self::start::offset_of_time;
 use crate::admin::Admin;
-use crate::client::{Client, TopicInfo};
-use crate::error::{ClientError, ConsumeError};
+use crate::client::Client;
+use crate::error::ConsumeError;
 use crate::limits::FETCHED_QUEUED_MAX;
 
 /// What to do when a position is outside of its partition.
@@ -92,20 +95,28 @@ struct Source {
     partition: PartitionIndex,
 }
 
+impl Source {
+    fn new(topic: &str, partition: PartitionIndex) -> Self {
+        Self {
+            topic: topic.into(),
+            partition,
+        }
+    }
+}
+
 /// Consumes partitions.
 #[derive(Debug)]
 pub struct Consumer {
     client: Client,
     config: ConsumerConfig,
     positions: BTreeMap<Source, Position>,
-    /// Records older than this are passed over, where the start was a time.
-    floors: BTreeMap<Source, TimestampMs>,
+    marks: Marks,
     fetching: Option<Fetching>,
 }
 
 #[derive(Debug)]
 struct Fetching {
-    fetched: mpsc::Receiver<Result<Fetched, ConsumeError>>,
+    events: mpsc::Receiver<Event>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -122,7 +133,7 @@ impl Consumer {
             client: client.clone(),
             config,
             positions: BTreeMap::new(),
-            floors: BTreeMap::new(),
+            marks: Marks::default(),
             fetching: None,
         }
     }
@@ -131,39 +142,39 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`ClientError`] when a start cannot be found out; the consumer has no partitions then.
-    pub async fn assign(&mut self, assignments: Vec<Assignment>) -> Result<(), ClientError> {
+    /// [`ConsumeError`] when a start cannot be found out; the consumer has no partitions then.
+    pub async fn assign(&mut self, assignments: Vec<Assignment>) -> Result<(), ConsumeError> {
         self.fetching = None;
         self.positions.clear();
-        self.floors.clear();
         let admin = Admin::new(&self.client);
+        let mut positions = BTreeMap::new();
         for assignment in assignments {
             let topic = self.client.topic(&assignment.topic).await?;
+            let id = topic.partition(assignment.partition)?.id;
+            let offset = start::find_start(&admin, &topic, &assignment).await?;
             let source = Source {
                 topic: topic.name.as_str().into(),
                 partition: assignment.partition,
             };
-            let (offset, floor) = find_start(&admin, &topic, &assignment).await?;
-            self.positions.insert(source.clone(), Position::at(offset));
-            if let Some(floor) = floor {
-                self.floors.insert(source, floor);
-            }
+            positions.insert(source, Position::at(id, offset));
         }
+        self.positions = positions;
         Ok(())
     }
 
     /// Goes on at another offset of a partition that is consumed; nothing happens for one that is not.
     pub fn seek(&mut self, topic: &str, partition: PartitionIndex, offset: Offset) {
-        let source = Source {
-            topic: topic.into(),
-            partition,
-        };
-        if let Some(position) = self.positions.get_mut(&source) {
-            *position = Position::at(offset);
-            self.floors.remove(&source);
+        if let Some(position) = self.positions.get_mut(&Source::new(topic, partition)) {
+            *position = Position::at(position.id, offset);
             // What was fetched ahead is of the old position.
             self.fetching = None;
         }
+    }
+
+    /// The offset of the next record of a partition that is consumed.
+    pub fn position(&self, topic: &str, partition: PartitionIndex) -> Option<Offset> {
+        let position = self.positions.get(&Source::new(topic, partition));
+        position.map(|position| position.offset)
     }
 
     /// The offset of the next record of each partition.
@@ -172,104 +183,81 @@ impl Consumer {
         positions.map(|(source, position)| (&*source.topic, source.partition, position.offset))
     }
 
+    /// The offset behind the last record of a partition that could be read, as the broker said last; none before it
+    /// said anything.
+    pub fn high_watermark(&self, topic: &str, partition: PartitionIndex) -> Option<Offset> {
+        self.marks.get(&Source::new(topic, partition))
+    }
+
     /// The next batch; `None` when none came within `timeout`.
     ///
     /// # Errors
     ///
     /// [`ConsumeError`]. Other partitions can be polled on; the one concerned goes on from its position.
     pub async fn poll(&mut self, timeout: Duration) -> Result<Option<FetchedBatch>, ConsumeError> {
+        let in_time = tokio::time::timeout(timeout, self.next_batch()).await;
+        in_time.map_or(Ok(None), |batch| batch.map(Some))
+    }
+
+    /// The next batch, however long it takes. May be given up at any time: nothing is lost.
+    async fn next_batch(&mut self) -> Result<FetchedBatch, ConsumeError> {
         if self.positions.is_empty() {
-            tokio::time::sleep(timeout).await;
-            return Ok(None);
+            return std::future::pending().await;
         }
-        let fetching = match &mut self.fetching {
-            Some(fetching) => fetching,
-            None => {
-                let started = Self::start(&self.client, &self.config, &self.positions).await?;
-                self.fetching.insert(started)
+        loop {
+            let fetching = match &mut self.fetching {
+                Some(fetching) => fetching,
+                None => {
+                    let started = self.start().await?;
+                    self.fetching.insert(started)
+                }
+            };
+            match fetching.events.recv().await {
+                Some(Event::Batch(fetched, _room)) => {
+                    if let Some(position) = self.positions.get_mut(&fetched.source) {
+                        position.offset = fetched.last_offset.next();
+                        position.last_epoch = fetched.leader_epoch;
+                        return Ok(FetchedBatch::new(fetched));
+                    }
+                }
+                Some(Event::Failed(error)) => {
+                    self.fetching = None;
+                    return Err(error);
+                }
+                // Each partition is fetched from its owner of now.
+                Some(Event::Moved) | None => self.fetching = None,
             }
-        };
-        let fetched = match tokio::time::timeout(timeout, fetching.fetched.recv()).await {
-            Err(_) => return Ok(None),
-            Ok(Some(Ok(fetched))) => fetched,
-            Ok(Some(Err(error))) => {
-                self.fetching = None;
-                return Err(error);
-            }
-            Ok(None) => {
-                self.fetching = None;
-                return Ok(None);
-            }
-        };
-        let Some(position) = self.positions.get_mut(&fetched.source) else {
-            return Ok(None);
-        };
-        let floor = self.floors.get(&fetched.source).copied();
-        let batch = FetchedBatch::new(fetched, floor);
-        *position = Position {
-            offset: batch.next_offset(),
-            last_epoch: batch.leader_epoch(),
-        };
-        Ok(Some(batch))
+        }
     }
 
     /// Starts a fetcher for each shard that owns partitions.
-    async fn start(
-        client: &Client,
-        config: &ConsumerConfig,
-        positions: &BTreeMap<Source, Position>,
-    ) -> Result<Fetching, ConsumeError> {
-        let (sender, fetched) = mpsc::channel(FETCHED_QUEUED_MAX);
-        let room = config.prefetch_bytes.clamp(1, Semaphore::MAX_PERMITS);
+    async fn start(&self) -> Result<Fetching, ConsumeError> {
+        let (sender, events) = mpsc::channel(FETCHED_QUEUED_MAX);
+        let room = self.config.prefetch_bytes.clamp(1, Semaphore::MAX_PERMITS);
         let room = Arc::new(Semaphore::new(room));
-        let mut groups: BTreeMap<_, BTreeMap<Source, Position>> = BTreeMap::new();
-        for (source, position) in positions {
-            let topic = client.topic(&source.topic).await?;
+        let mut groups: BTreeMap<Owner, BTreeMap<Source, Position>> = BTreeMap::new();
+        for (source, position) in &self.positions {
+            let topic = self.client.topic(&source.topic).await?;
             let info = topic.partition(source.partition)?;
-            let group = groups.entry((info.leader, info.shard)).or_default();
+            let group = groups.entry(Owner::of(info)).or_default();
             group.insert(source.clone(), *position);
         }
-        let tasks = groups.into_values().map(|positions| {
+        let tasks = groups.into_iter().map(|(owner, positions)| {
             let fetcher = Fetcher {
-                client: client.clone(),
-                config: config.clone(),
+                client: self.client.clone(),
+                config: self.config.clone(),
+                owner,
                 positions,
+                turn: 0,
+                marks: self.marks.clone(),
                 room: Arc::clone(&room),
-                fetched: sender.clone(),
+                events: sender.clone(),
             };
             tokio::spawn(fetcher.run())
         });
         Ok(Fetching {
-            fetched,
+            events,
             tasks: tasks.collect(),
         })
     }
-}
-
-/// The offset to begin at; with a time also the time, since the broker finds the batch and the client the record.
-async fn find_start(
-    admin: &Admin,
-    topic: &TopicInfo,
-    assignment: &Assignment,
-) -> Result<(Offset, Option<TimestampMs>), ClientError> {
-    let position = match assignment.start {
-        StartAt::Offset(offset) => {
-            topic.partition(assignment.partition)?;
-            return Ok((offset, None));
-        }
-        StartAt::Earliest => OffsetPosition::Earliest,
-        StartAt::Latest => OffsetPosition::Latest,
-        StartAt::Timestamp(timestamp) => OffsetPosition::Timestamp(timestamp),
-    };
-    if let Some((offset, _)) = admin.offset(topic, assignment.partition, position).await? {
-        let floor = match assignment.start {
-            StartAt::Timestamp(timestamp) => Some(timestamp),
-            _ => None,
-        };
-        return Ok((offset, floor));
-    }
-    let latest = admin
-        .offset(topic, assignment.partition, OffsetPosition::Latest)
-        .await?;
-    Ok((latest.map_or(Offset::ZERO, |(offset, _)| offset), None))
 }

@@ -45,11 +45,13 @@ pub enum ClientError {
     /// There is no connection; nothing was sent.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The connection ended before the request was sent.
-    #[error("the connection to {address} had ended; nothing was sent")]
+    /// The connection ended, or time was over, before anything of the request was sent.
+    #[error("the request was not sent to {address}: {reason}")]
     NotSent {
         /// To whom.
         address: String,
+        /// What happened.
+        reason: String,
     },
     /// The connection ended, or time was over, while the request was under way: it may have been carried out.
     #[error("no answer from {address}: {reason}")]
@@ -126,6 +128,29 @@ impl ClientError {
             Self::Lost { .. } | Self::BadAnswer { .. } => false,
             Self::Refused { code, .. } => *code != ErrorCode::UnknownOutcome,
             _ => true,
+        }
+    }
+
+    /// Whether the partition is to be looked for elsewhere: ask for metadata, then try again.
+    pub fn is_elsewhere(&self) -> bool {
+        let moved = [
+            ErrorCode::NotLeader,
+            ErrorCode::FencedLeaderEpoch,
+            ErrorCode::UnknownPartition,
+        ];
+        matches!(self, Self::Refused { code, .. } if moved.contains(code))
+    }
+
+    /// The reason, as the broker would name it; of what never reached a broker the nearest.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused { code, .. } => *code,
+            Self::UnknownTopic { .. } => ErrorCode::UnknownTopic,
+            Self::UnknownPartition { .. } => ErrorCode::UnknownPartition,
+            Self::NoLeader { .. } => ErrorCode::NotLeader,
+            Self::Encode(_) => ErrorCode::InvalidRequest,
+            Self::Lost { .. } | Self::BadAnswer { .. } => ErrorCode::UnknownOutcome,
+            Self::Connect(_) | Self::NotSent { .. } => ErrorCode::None,
         }
     }
 

@@ -10,6 +10,13 @@ pub const WRITES_QUEUED_MAX: usize = 256;
 /// Bytes of batches of one partition that are put into one request.
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 
+/// Frames that are written to a socket in one go.
+pub const WRITES_GATHERED_MAX: usize = 32;
+
+/// Room for received bytes is made anew when less than this is left. Batches that wait to be read keep the memory
+/// that they were received in: many small answers must share it.
+pub const RECV_BYTES_LOW: usize = 16 << 10;
+
 /// Bytes asked of a socket at once.
 pub const RECV_BYTES: usize = 256 << 10;
 
@@ -22,8 +29,12 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Fetched batches that may wait to be polled, besides the bound in bytes.
 pub const FETCHED_QUEUED_MAX: usize = 1024;
 
+/// Bytes fetched at a time where a record is looked for by its time: mostly one batch is enough.
+pub const TIME_SCAN_BYTES: u32 = 64 << 10;
+
 /// How much longer than the broker's own time-out a client waits for an answer.
 pub const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
+const _: () = assert!(RECV_BYTES_LOW < RECV_BYTES);
 const _: () = assert!(REQUEST_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX >= BATCH_BYTES_MAX);

@@ -84,33 +84,44 @@ impl PartitionClient {
         max_bytes: u32,
         max_wait: Duration,
     ) -> Result<ReadBatches, ClientError> {
-        let partitions = [FetchPartition {
-            id: self.id,
-            offset,
-            max_bytes,
-            last_epoch: None,
-        }];
-        let draft = FetchRequestDraft {
-            max_wait_ms: u32::try_from(max_wait.as_millis()).unwrap_or(u32::MAX),
-            min_bytes: 1,
-            max_bytes,
-            partitions: &partitions,
-        };
-        let timeout = max_wait + self.timeout;
-        let frame = self.connection.call(&draft, Vec::new(), timeout).await?;
-        let address = self.connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
-        let response = FetchResponse::decode(body).map_err(ClientError::decode(address))?;
-        let found = response.slices().find(|(one, _)| one.id == self.id);
-        let (found, range) =
-            found.ok_or_else(|| ClientError::bad_answer(address, "the partition is missing"))?;
-        check(found.error, found.message)?;
-        Ok(ReadBatches {
-            bytes: frame.payload.slice(range),
-            log_start: found.state.log_start,
-            high_watermark: found.state.high_watermark,
-        })
+        fetch_once(&self.connection, self.id, offset, max_bytes, max_wait).await
     }
+}
+
+/// Reads batches of one partition, and takes the answer apart.
+pub(crate) async fn fetch_once(
+    connection: &Connection,
+    id: TopicPartition,
+    offset: Offset,
+    max_bytes: u32,
+    max_wait: Duration,
+) -> Result<ReadBatches, ClientError> {
+    let partitions = [FetchPartition {
+        id,
+        offset,
+        max_bytes,
+        last_epoch: None,
+    }];
+    let draft = FetchRequestDraft {
+        max_wait_ms: u32::try_from(max_wait.as_millis()).unwrap_or(u32::MAX),
+        min_bytes: 1,
+        max_bytes,
+        partitions: &partitions,
+    };
+    let answer = connection.call(&draft, Vec::new(), max_wait + ANSWER_GRACE);
+    let frame = answer.await?;
+    let address = connection.address();
+    let body = frame.body().map_err(ClientError::frame(address))?;
+    let response = FetchResponse::decode(body).map_err(ClientError::decode(address))?;
+    let found = response.slices().find(|(one, _)| one.id == id);
+    let (found, range) =
+        found.ok_or_else(|| ClientError::bad_answer(address, "the partition is missing"))?;
+    check(found.error, found.message)?;
+    Ok(ReadBatches {
+        bytes: frame.payload.slice(range),
+        log_start: found.state.log_start,
+        high_watermark: found.state.high_watermark,
+    })
 }
 
 /// Sends one produce for one partition, and takes its answer apart.

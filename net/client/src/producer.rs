@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use ringlog_record::batch::{HeaderData, RecordData};
 use ringlog_record::{PartitionIndex, TimestampMs};
 use ringlog_wire::Acks;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use self::delivery::Waiting;
@@ -19,7 +19,9 @@ pub use self::delivery::{Delivered, Delivery};
 use crate::client::{Client, TopicInfo};
 use crate::core::accumulator::{Accumulator, Batching};
 use crate::core::murmur2::partition_of_key;
+use crate::core::partitioner::Sticky;
 use crate::error::SendError;
+use crate::transport::chance;
 
 /// A user's own choice of the partition: of a record, among so many.
 pub type PartitionFn = dyn Fn(&ProducerRecord, u32) -> u32 + Send + Sync;
@@ -56,7 +58,9 @@ pub struct ProducerConfig {
     pub batch_bytes_max: usize,
     /// Bytes of records that may be in the producer; then `send` waits.
     pub buffer_bytes: usize,
-    /// How long a record may take from the first attempt to its outcome.
+    /// Requests under way at a time; of one partition there is never more than one, so that order is kept.
+    pub max_in_flight: usize,
+    /// How long a batch may take from its first record to its outcome.
     pub delivery_timeout: Duration,
     /// How the partition is chosen.
     pub partitioner: Partitioner,
@@ -70,6 +74,7 @@ impl Default for ProducerConfig {
             batch_bytes: 64 << 10,
             batch_bytes_max: 1 << 20,
             buffer_bytes: 32 << 20,
+            max_in_flight: 64,
             delivery_timeout: Duration::from_secs(120),
             partitioner: Partitioner::Key,
         }
@@ -170,6 +175,8 @@ struct Shared {
     state: Mutex<State>,
     /// Bytes that may still be taken.
     room: Arc<Semaphore>,
+    /// Requests that may still be sent.
+    in_flight: Semaphore,
     /// Tells the sender to look again.
     changed: Notify,
     /// Tells those who flush to look again.
@@ -184,9 +191,9 @@ impl std::fmt::Debug for Shared {
 
 struct State {
     accumulator: Accumulator<Target, Waiting>,
-    sticky: std::collections::HashMap<String, u32>,
-    next_sticky: u32,
-    flushing: usize,
+    sticky: Sticky,
+    /// How many wait for batches to go out now.
+    hurrying: usize,
     is_closed: bool,
     stats: ProducerStats,
 }
@@ -207,18 +214,19 @@ impl Producer {
             batch_bytes_max: config.batch_bytes_max,
         };
         let room = config.buffer_bytes.min(Semaphore::MAX_PERMITS);
+        let in_flight = config.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
             client: client.clone(),
             config,
             state: Mutex::new(State {
                 accumulator: Accumulator::new(batching),
-                sticky: std::collections::HashMap::new(),
-                next_sticky: 0,
-                flushing: 0,
+                sticky: Sticky::starting_at(chance_of_partition()),
+                hurrying: 0,
                 is_closed: false,
                 stats: ProducerStats::default(),
             }),
             room: Arc::new(Semaphore::new(room)),
+            in_flight: Semaphore::new(in_flight),
             changed: Notify::new(),
             settled: Notify::new(),
         });
@@ -237,21 +245,13 @@ impl Producer {
     /// [`SendError`]; the record was not taken then.
     pub async fn send(&self, record: ProducerRecord) -> Result<Delivery, SendError> {
         let topic = self.shared.client.topic(&record.topic).await?;
-        let size = u32::try_from(record.size_bytes()).unwrap_or(u32::MAX);
-        let most = u32::try_from(self.shared.config.buffer_bytes).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.shared.room)
-            .acquire_many_owned(size.min(most))
-            .await
-            .map_err(|_| SendError::Closed)?;
+        let room = self.room(record.size_bytes()).await?;
         let (outcome, delivery) = oneshot::channel();
-        let headers: Vec<_> = record
-            .headers
-            .iter()
-            .map(|(key, value)| HeaderData {
-                key,
-                value: value.as_deref(),
-            })
-            .collect();
+        let headers = record.headers.iter().map(|(key, value)| HeaderData {
+            key,
+            value: value.as_deref(),
+        });
+        let headers: Vec<_> = headers.collect();
         let data = RecordData {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
@@ -264,19 +264,13 @@ impl Producer {
             if state.is_closed {
                 return Err(SendError::Closed);
             }
-            let partition = self.partition(&mut state, &topic, &record);
-            topic.partition(partition)?;
-            let target = Target {
-                topic: topic.name.as_str().into(),
-                partition,
-            };
-            let appended = state
-                .accumulator
-                .append(&target, &data, waiting, Instant::now());
+            let target = self.target(&mut state, &topic, &record, &data);
+            topic.partition(target.partition)?;
+            let now = Instant::now();
+            let appended = state.accumulator.append(&target, &data, waiting, now);
             let appended = appended.map_err(|(error, _)| SendError::Record(error))?;
             if appended.filled {
-                // Records without a key go on with another partition.
-                state.sticky.remove(&record.topic);
+                state.sticky.batch_done(&target.topic, target.partition);
             }
             appended
         };
@@ -286,46 +280,67 @@ impl Producer {
         Ok(Delivery::new(delivery))
     }
 
-    fn partition(
+    /// Waits for room; as long as somebody waits, nothing lingers.
+    async fn room(&self, size_bytes: usize) -> Result<OwnedSemaphorePermit, SendError> {
+        let most = self.shared.config.buffer_bytes.min(Semaphore::MAX_PERMITS);
+        let size = u32::try_from(size_bytes.min(most)).unwrap_or(u32::MAX);
+        let room = &self.shared.room;
+        if let Ok(room) = Arc::clone(room).try_acquire_many_owned(size) {
+            return Ok(room);
+        }
+        let _hurry = Hurry::new(&self.shared);
+        let room = Arc::clone(room).acquire_many_owned(size).await;
+        room.map_err(|_| SendError::Closed)
+    }
+
+    fn target(
         &self,
         state: &mut State,
         topic: &TopicInfo,
         record: &ProducerRecord,
-    ) -> PartitionIndex {
+        data: &RecordData<'_>,
+    ) -> Target {
         let count = u32::try_from(topic.partitions.len())
             .unwrap_or(u32::MAX)
             .max(1);
-        if let Some(partition) = record.partition {
-            return partition;
-        }
-        let chosen = match (&self.shared.config.partitioner, &record.key) {
-            (Partitioner::Function(choose), _) => choose(record, count) % count,
-            (Partitioner::Key, Some(key)) => partition_of_key(key, count),
-            (Partitioner::Key, None) => match state.sticky.get(&record.topic) {
-                Some(&partition) => partition % count,
-                None => {
-                    let partition = state.next_sticky % count;
-                    state.next_sticky = state.next_sticky.wrapping_add(1);
-                    state.sticky.insert(record.topic.clone(), partition);
-                    partition
-                }
-            },
+        let in_partition = |partition| Target {
+            topic: topic.name.as_str().into(),
+            partition,
         };
-        PartitionIndex::new(chosen)
+        if let Some(partition) = record.partition {
+            return in_partition(partition);
+        }
+        match (&self.shared.config.partitioner, &record.key) {
+            (Partitioner::Function(choose), _) => {
+                in_partition(PartitionIndex::new(choose(record, count) % count))
+            }
+            (Partitioner::Key, Some(key)) => {
+                in_partition(PartitionIndex::new(partition_of_key(key, count)))
+            }
+            (Partitioner::Key, None) => {
+                let target = in_partition(state.sticky.partition(&topic.name, count));
+                if state.accumulator.fits(&target, data) {
+                    return target;
+                }
+                // The batch is as full as it gets: it goes, and this record is the first of another partition's.
+                state.accumulator.close(&target);
+                self.shared.changed.notify_one();
+                state.sticky.batch_done(&topic.name, target.partition);
+                in_partition(state.sticky.partition(&topic.name, count))
+            }
+        }
     }
 
-    /// Sends everything that was taken, and waits for its outcome.
+    /// Sends everything that was taken, and waits until nothing is left without an outcome.
     pub async fn flush(&self) {
-        self.shared.state().flushing += 1;
-        self.shared.changed.notify_one();
+        let _hurry = Hurry::new(&self.shared);
         loop {
             let settled = self.shared.settled.notified();
             if self.shared.state().accumulator.pending() == 0 {
-                break;
+                return;
             }
             settled.await;
         }
-        self.shared.state().flushing -= 1;
     }
 
     /// What was done until now.
@@ -351,6 +366,28 @@ impl Drop for Producer {
             sender.abort();
         }
     }
+}
+
+/// While it lives, no batch lingers.
+struct Hurry<'a>(&'a Shared);
+
+impl<'a> Hurry<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.state().hurrying += 1;
+        shared.changed.notify_one();
+        Self(shared)
+    }
+}
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.state().hurrying -= 1;
+    }
+}
+
+/// Where to begin among partitions.
+fn chance_of_partition() -> u32 {
+    u32::try_from(chance() >> 32).unwrap_or_default()
 }
 
 fn now_ms() -> TimestampMs {

@@ -1,27 +1,30 @@
 //! Fetches ahead of the reader: one request at a time to the shard that owns the partitions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use ringlog_record::batch::batches;
-use ringlog_record::{LeaderEpoch, Offset, TopicPartition};
+use ringlog_record::{BrokerId, LeaderEpoch, Offset, ShardId, TopicPartition};
 use ringlog_wire::{
     ErrorCode, FetchPartition, FetchRequestDraft, FetchResponse, FetchedPartition, OffsetPosition,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::marks::Marks;
 use super::{ConsumerConfig, OffsetReset, Source};
 use crate::admin::Admin;
-use crate::client::Client;
+use crate::client::{Client, PartitionInfo};
 use crate::core::backoff::Backoff;
 use crate::error::{ClientError, ConsumeError};
 use crate::limits::ANSWER_GRACE;
+use crate::transport::chance;
 
 /// Where a reader is in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
+    /// The partition. A topic that is deleted and made anew has the same name and is another one.
+    pub(super) id: TopicPartition,
     /// The offset of the next record.
     pub(super) offset: Offset,
     /// The leader epoch of the last record that was read.
@@ -29,15 +32,32 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) fn at(offset: Offset) -> Self {
+    pub(super) fn at(id: TopicPartition, offset: Offset) -> Self {
         Self {
+            id,
             offset,
             last_epoch: None,
         }
     }
 }
 
-/// A batch that was fetched; it takes room until it is dropped.
+/// Who is asked for a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Owner {
+    leader: Option<BrokerId>,
+    shard: ShardId,
+}
+
+impl Owner {
+    pub(super) fn of(info: &PartitionInfo) -> Self {
+        Self {
+            leader: info.leader,
+            shard: info.shard,
+        }
+    }
+}
+
+/// A batch that was fetched.
 #[derive(Clone, Debug)]
 pub(super) struct Fetched {
     pub(super) source: Source,
@@ -47,36 +67,61 @@ pub(super) struct Fetched {
     pub(super) leader_epoch: Option<LeaderEpoch>,
     pub(super) high_watermark: Offset,
     pub(super) bytes: Bytes,
-    pub(super) _room: Arc<OwnedSemaphorePermit>,
+}
+
+/// What a fetcher has to say.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A batch, and the room that it takes until it is polled.
+    Batch(Fetched, OwnedSemaphorePermit),
+    /// A partition cannot be read; the fetcher has ended.
+    Failed(ConsumeError),
+    /// A partition has another owner; the fetcher has ended.
+    Moved,
 }
 
 /// Fetches the partitions of one shard.
 pub(super) struct Fetcher {
     pub(super) client: Client,
     pub(super) config: ConsumerConfig,
+    pub(super) owner: Owner,
     pub(super) positions: BTreeMap<Source, Position>,
+    /// Which partition comes first in the next request: what an answer has room for, it fills in this order.
+    pub(super) turn: usize,
+    pub(super) marks: Marks,
     pub(super) room: Arc<Semaphore>,
-    pub(super) fetched: mpsc::Sender<Result<Fetched, ConsumeError>>,
+    pub(super) events: mpsc::Sender<Event>,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Fetch,
+    End,
 }
 
 impl Fetcher {
     /// Fetches until nobody reads any more, or something cannot be read.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
+        let mut is_well = true;
         loop {
-            let began = Instant::now();
             match self.fetch().await {
-                Ok(true) => backoff.reset(),
-                Ok(false) => return,
+                Ok(Next::Fetch) => {
+                    backoff.reset();
+                    is_well = true;
+                }
+                Ok(Next::End) => return,
                 Err(ConsumeError::Client(error)) if may_pass(&error) => {
-                    tracing::debug!(%error, "a fetch is tried again");
-                    let chance = u64::from(began.elapsed().subsec_nanos());
-                    tokio::time::sleep(backoff.next_pause(chance)).await;
+                    if std::mem::take(&mut is_well) {
+                        tracing::warn!(%error, "a fetch failed and is tried again until it succeeds");
+                    }
+                    tokio::time::sleep(backoff.next_pause(chance())).await;
                     self.refresh().await;
                 }
                 Err(error) => {
                     // Nobody may be there any more.
-                    self.fetched.send(Err(error)).await.ok();
+                    self.events.send(Event::Failed(error)).await.ok();
                     return;
                 }
             }
@@ -85,19 +130,28 @@ impl Fetcher {
 
     /// Leaders and shards may have moved.
     async fn refresh(&self) {
-        for source in self.positions.keys() {
-            self.client.refresh_topic(&source.topic).await.ok();
+        let topics: BTreeSet<_> = self.positions.keys().map(|source| &source.topic).collect();
+        for topic in topics {
+            // A failure shows in the next fetch.
+            self.client.refresh_topic(topic).await.ok();
         }
     }
 
-    /// Fetches once; false when nobody reads any more.
-    async fn fetch(&mut self) -> Result<bool, ConsumeError> {
+    /// Fetches once.
+    async fn fetch(&mut self) -> Result<Next, ConsumeError> {
         let mut partitions = Vec::with_capacity(self.positions.len());
         let mut sources: HashMap<TopicPartition, Source> = HashMap::new();
         let mut connection = None;
         for (source, position) in &self.positions {
             let topic = self.client.topic(&source.topic).await?;
             let info = topic.partition(source.partition)?;
+            if info.id != position.id {
+                return Err(made_anew(source));
+            }
+            if Owner::of(info) != self.owner {
+                self.events.send(Event::Moved).await.ok();
+                return Ok(Next::End);
+            }
             if connection.is_none() {
                 connection = Some(self.client.leader_connection(&topic.name, info).await?);
             }
@@ -110,8 +164,11 @@ impl Fetcher {
             sources.insert(info.id, source.clone());
         }
         let Some(connection) = connection else {
-            return Ok(false);
+            return Ok(Next::End);
         };
+        let first = self.turn % partitions.len().max(1);
+        partitions.rotate_left(first);
+        self.turn = first + 1;
         let draft = FetchRequestDraft {
             max_wait_ms: u32::try_from(self.config.max_wait.as_millis()).unwrap_or(u32::MAX),
             min_bytes: self.config.min_bytes,
@@ -131,26 +188,27 @@ impl Fetcher {
             };
             if partition.error != ErrorCode::None {
                 failed.push((source.clone(), Refusal::new(&partition)));
-            } else if !self
-                .take(source, &partition, frame.payload.slice(range))
-                .await?
-            {
-                return Ok(false);
+                continue;
+            }
+            self.marks.set(source, partition.state.high_watermark);
+            let payload = frame.payload.slice(range);
+            if self.take(source, &partition, payload).await? == Next::End {
+                return Ok(Next::End);
             }
         }
         for (source, refusal) in failed {
             self.recover(&source, refusal).await?;
         }
-        Ok(true)
+        Ok(Next::Fetch)
     }
 
-    /// Gives the batches of a partition to the reader, waiting while it has enough; false when it is gone.
+    /// Gives the batches of a partition to the reader, waiting while it has enough.
     async fn take(
         &mut self,
         source: &Source,
         partition: &FetchedPartition<'_>,
         payload: Bytes,
-    ) -> Result<bool, ConsumeError> {
+    ) -> Result<Next, ConsumeError> {
         let unreadable = |offset: Offset, reason: &dyn std::fmt::Display| ConsumeError::Batch {
             topic: source.topic.to_string(),
             partition: source.partition,
@@ -159,7 +217,7 @@ impl Fetcher {
         };
         for batch in batches(&payload) {
             let Some(position) = self.positions.get_mut(source) else {
-                return Ok(true);
+                return Ok(Next::Fetch);
             };
             let from = position.offset;
             let batch = batch.map_err(|error| unreadable(from, &error))?;
@@ -170,14 +228,14 @@ impl Fetcher {
                 continue;
             }
             let epoch = batch.header().leader_epoch();
-            *position = Position {
-                offset: batch.last_offset().next(),
-                last_epoch: epoch,
-            };
+            position.offset = batch.last_offset().next();
+            position.last_epoch = epoch;
             let most = self.config.prefetch_bytes.max(1);
             let bytes = u32::try_from(batch.len_bytes().min(most)).unwrap_or(u32::MAX);
             let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
-            let Ok(room) = room else { return Ok(false) };
+            let Ok(room) = room else {
+                return Ok(Next::End);
+            };
             let fetched = Fetched {
                 source: source.clone(),
                 from,
@@ -185,13 +243,13 @@ impl Fetcher {
                 leader_epoch: epoch,
                 high_watermark: partition.state.high_watermark,
                 bytes: payload.slice_ref(batch.bytes()),
-                _room: Arc::new(room),
             };
-            if self.fetched.send(Ok(fetched)).await.is_err() {
-                return Ok(false);
+            let event = Event::Batch(fetched, room);
+            if self.events.send(event).await.is_err() {
+                return Ok(Next::End);
             }
         }
-        Ok(true)
+        Ok(Next::Fetch)
     }
 
     /// Does what was asked for when a partition cannot be read at its position.
@@ -224,16 +282,12 @@ impl Fetcher {
                 let topic = self.client.topic(&source.topic).await?;
                 let admin = Admin::new(&self.client);
                 if let Some((offset, _)) = admin.offset(&topic, source.partition, to).await? {
-                    self.positions.insert(source.clone(), Position::at(offset));
+                    let position = Position::at(position.id, offset);
+                    self.positions.insert(source.clone(), position);
                 }
                 Ok(())
             }
-            (code, _) if code.is_retriable() || is_elsewhere(code) => {
-                Err(ConsumeError::Client(ClientError::Refused {
-                    code,
-                    message: refusal.message,
-                }))
-            }
+            _ if may_pass(&refusal.error()) => Err(refusal.error().into()),
             (code, _) => Err(ConsumeError::Partition {
                 topic: topic_name,
                 partition: source.partition,
@@ -260,18 +314,28 @@ impl Refusal {
             agreed_end: partition.agreed_end,
         }
     }
+
+    fn error(&self) -> ClientError {
+        ClientError::Refused {
+            code: self.code,
+            message: self.message.clone(),
+        }
+    }
 }
 
-/// Whether the partition is to be looked for elsewhere.
-fn is_elsewhere(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::UnknownPartition | ErrorCode::NotLeader)
+fn made_anew(source: &Source) -> ConsumeError {
+    ConsumeError::Partition {
+        topic: source.topic.to_string(),
+        partition: source.partition,
+        code: ErrorCode::UnknownTopic,
+        message: "the topic was deleted, and made anew under the same name".to_owned(),
+    }
 }
 
 /// Whether a fetch that failed like this is tried again: reading twice does no harm.
 fn may_pass(error: &ClientError) -> bool {
     match error {
         ClientError::Lost { .. } => true,
-        ClientError::Refused { code, .. } => code.is_retriable() || is_elsewhere(*code),
-        error => error.is_retriable(),
+        error => error.is_retriable() || error.is_elsewhere(),
     }
 }

@@ -135,6 +135,22 @@ impl<P: Ord + Clone + Hash, W> Accumulator<P, W> {
         Ok(appended)
     }
 
+    /// Whether the record would go into a batch that is open, or begin one where none is.
+    pub fn fits(&self, partition: &P, record: &RecordData<'_>) -> bool {
+        let open = self
+            .queues
+            .get(partition)
+            .and_then(|queue| queue.open.as_ref());
+        open.is_none_or(|open| open.builder.encoded_len_with(record) <= self.batching.batch_bytes)
+    }
+
+    /// The open batch of a partition is to go, full or not.
+    pub fn close(&mut self, partition: &P) {
+        if let Some(queue) = self.queues.get_mut(partition) {
+            queue.close();
+        }
+    }
+
     /// Takes what is to be sent of each partition that has something ready and nothing in flight.
     pub fn take_ready(&mut self, now: Instant, urgency: Urgency) -> Vec<(P, Vec<ReadyBatch<W>>)> {
         let linger = self.batching.linger;

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ringlog_record::PartitionIndex;
-use ringlog_wire::ErrorCode;
 
 use super::delivery::{Delivered, Waiting};
 use super::{Shared, Target};
 use crate::core::accumulator::{ReadyBatch, Urgency};
-use crate::core::backoff::Backoff;
+use crate::core::retry::{Metadata, Retry, Verdict};
 use crate::error::{ClientError, DeliveryError};
 use crate::partition::{StoredBatches, produce_once};
+use crate::transport::chance;
 
 /// How long to sleep when there is nothing to wait for but a change.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -24,12 +24,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let now = Instant::now();
         let (ready, due) = {
             let mut state = shared.state();
-            let urgency = if state.flushing > 0 || shared.config.linger.is_zero() {
+            let urgency = if state.hurrying > 0 || shared.config.linger.is_zero() {
                 Urgency::Flush
             } else {
                 Urgency::Linger
             };
             let ready = state.accumulator.take_ready(now, urgency);
+            for (target, _) in &ready {
+                // Records without a key go on with another partition.
+                state.sticky.batch_done(&target.topic, target.partition);
+            }
             (ready, state.accumulator.next_due())
         };
         for (target, batches) in ready {
@@ -48,7 +52,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn deliver(shared: &Shared, target: Target, batches: Vec<ReadyBatch<Waiting>>) {
     let payload: Vec<Bytes> = batches.iter().map(|batch| batch.bytes.clone()).collect();
     let bytes: usize = payload.iter().map(Bytes::len).sum();
-    let outcome = attempt_until_settled(shared, &target, &payload).await;
+    let since = batches.iter().map(|batch| batch.since).min();
+    let since = since.unwrap_or_else(Instant::now);
+    let outcome = match shared.in_flight.acquire().await {
+        Ok(_turn) => attempt_until_settled(shared, &target, &payload, since).await,
+        Err(_) => Err(DeliveryError::Closed),
+    };
     let records: usize = batches.iter().map(|batch| batch.waiting.len()).sum();
     {
         let mut state = shared.state();
@@ -96,57 +105,44 @@ async fn attempt_until_settled(
     shared: &Shared,
     target: &Target,
     payload: &[Bytes],
+    since: Instant,
 ) -> Result<(StoredBatches, Duration), DeliveryError> {
     let timeout = shared.config.delivery_timeout;
-    let deadline = Instant::now() + timeout;
-    let mut backoff = Backoff::default();
+    let expired = |reason: String| DeliveryError::Expired { timeout, reason };
+    let began = Instant::now();
+    let mut retry = Retry::until(since + timeout);
     loop {
-        let began = Instant::now();
-        let left = deadline.saturating_duration_since(began);
+        let Some(left) = retry.left(Instant::now()) else {
+            return Err(expired("it was not sent before".to_owned()));
+        };
         let error = match attempt(shared, target, payload, left).await {
             Ok(stored) => return Ok((stored, began.elapsed())),
             Err(error) => error,
         };
-        if !error.is_definite() {
-            return Err(DeliveryError::UnknownOutcome {
-                reason: error.to_string(),
-            });
-        }
-        // Another leader, or another shard after a restart: ask anew. Its failure shows in the next attempt.
-        let is_elsewhere = matches!(
-            &error,
-            ClientError::Refused {
-                code: ErrorCode::NotLeader
-                    | ErrorCode::UnknownPartition
-                    | ErrorCode::FencedLeaderEpoch,
-                ..
+        match retry.after(&error, Instant::now(), chance()) {
+            Verdict::Unknown => {
+                let reason = error.to_string();
+                return Err(DeliveryError::UnknownOutcome { reason });
             }
-        );
-        if !error.is_retriable() && !is_elsewhere {
-            return Err(match error {
-                ClientError::Refused { code, message } => DeliveryError::Refused { code, message },
-                error => DeliveryError::Refused {
-                    code: ErrorCode::None,
-                    message: error.to_string(),
-                },
-            });
+            Verdict::Refused => {
+                let code = error.code();
+                let message = match error {
+                    ClientError::Refused { message, .. } => message,
+                    error => error.to_string(),
+                };
+                return Err(DeliveryError::Refused { code, message });
+            }
+            Verdict::Expired => return Err(expired(error.to_string())),
+            Verdict::Again { pause, metadata } => {
+                shared.state().stats.retries += 1;
+                tokio::time::sleep(pause).await;
+                if metadata == Metadata::Refresh {
+                    // A failure of this shows in the next attempt.
+                    shared.client.refresh_topic(&target.topic).await.ok();
+                }
+            }
         }
-        let pause = backoff.next_pause(chance(began));
-        if Instant::now() + pause >= deadline {
-            return Err(DeliveryError::Expired {
-                timeout,
-                reason: error.to_string(),
-            });
-        }
-        shared.state().stats.retries += 1;
-        tokio::time::sleep(pause).await;
-        shared.client.refresh_topic(&target.topic).await.ok();
     }
-}
-
-/// Some jitter; nothing depends on its quality.
-fn chance(began: Instant) -> u64 {
-    u64::from(began.elapsed().subsec_nanos()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 async fn attempt(

@@ -1,11 +1,9 @@
 //! A connection to one shard of a broker: requests are pipelined, answers come in any order.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use ringlog_record::ShardId;
 use ringlog_wire::{CorrelationId, Encoder, HelloRequest, HelloResponse, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,9 +12,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::frame_slices::FrameSlices;
 use crate::core::assembler::{Assembler, Frame};
+use crate::core::pending::{Pending, Progress};
 use crate::error::{ClientError, ConnectError, refused};
-use crate::limits::{RECV_BYTES, WRITES_QUEUED_MAX};
+use crate::limits::{RECV_BYTES, RECV_BYTES_LOW, WRITES_GATHERED_MAX, WRITES_QUEUED_MAX};
 
 /// How a connection is made.
 #[derive(Clone, Debug)]
@@ -36,28 +36,31 @@ impl Default for ConnectionConfig {
     }
 }
 
+/// Who waits for an answer: a frame, or how far the request had come when the connection ended.
+type Waiting = oneshot::Sender<Result<Frame, Progress>>;
+
 /// A connection; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Connection {
     address: String,
     hello: HelloResponse,
     encoder: Mutex<Encoder>,
-    writes: mpsc::Sender<Vec<Bytes>>,
+    writes: mpsc::Sender<Outgoing>,
     shared: Arc<Shared>,
-    next_id: AtomicU64,
     tasks: [JoinHandle<()>; 2],
+}
+
+/// A frame to be written.
+#[derive(Debug)]
+struct Outgoing {
+    /// The request that it is, if somebody waits for an answer.
+    id: Option<CorrelationId>,
+    slices: Vec<Bytes>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    answers: HashMap<u64, oneshot::Sender<Frame>>,
-    /// Why the connection has ended.
-    ended: Option<String>,
+    pending: Mutex<Pending<Waiting>>,
 }
 
 /// A lock is only poisoned by a panic, which has been reported already.
@@ -67,17 +70,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     fn end(&self, reason: String) {
-        let answers = {
-            let mut waiting = lock(&self.waiting);
-            waiting.ended.get_or_insert(reason);
-            std::mem::take(&mut waiting.answers)
-        };
-        drop(answers);
+        let waiting = lock(&self.pending).end(reason);
+        for (progress, waiting) in waiting {
+            // Who waited may have given up meanwhile.
+            waiting.send(Err(progress)).ok();
+        }
     }
 
     fn reason(&self) -> String {
-        let waiting = lock(&self.waiting);
-        let reason = waiting.ended.clone();
+        let pending = lock(&self.pending);
+        let reason = pending.ended().map(|ended| ended.reason.clone());
         reason.unwrap_or_else(|| "the connection ended".to_owned())
     }
 }
@@ -169,7 +171,6 @@ impl Connection {
             encoder: Mutex::new(encoder),
             writes,
             shared,
-            next_id: AtomicU64::new(1),
             tasks,
         }
     }
@@ -186,7 +187,7 @@ impl Connection {
 
     /// Whether requests can be sent.
     pub fn is_open(&self) -> bool {
-        lock(&self.shared.waiting).ended.is_none()
+        lock(&self.shared.pending).ended().is_none()
     }
 
     /// Sends a request and waits for its answer.
@@ -200,28 +201,44 @@ impl Connection {
         payload: Vec<Bytes>,
         timeout: Duration,
     ) -> Result<Frame, ClientError> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let head = lock(&self.encoder).encode(CorrelationId::new(id), message)?;
-        let answer = self.expect(id)?;
-        let _forget = Forget {
+        let (sender, mut answer) = oneshot::channel();
+        let queued = lock(&self.shared.pending).queue(sender);
+        let id = queued.map_err(|ended| self.not_sent(ended.reason))?;
+        let forget = Forget {
             shared: &self.shared,
             id,
         };
-        self.send(head, payload).await?;
-        let lost = |reason| ClientError::Lost {
-            address: self.address.clone(),
-            reason,
+        let exchange = async {
+            self.send(id, Some(id), message, payload).await?;
+            let answered = (&mut answer).await;
+            answered.map_err(|_| self.lost(self.shared.reason()))
         };
-        let frame = match tokio::time::timeout(timeout, answer).await {
-            Ok(Ok(frame)) => frame,
-            Ok(Err(_)) => return Err(lost(self.shared.reason())),
-            Err(_) => return Err(lost(format!("none came within {timeout:?}"))),
+        let in_time = tokio::time::timeout(timeout, exchange).await;
+        let progress = lock(&self.shared.pending).forget(id);
+        drop(forget);
+        let answered = match in_time {
+            Ok(answered) => answered?,
+            Err(_) => match progress {
+                Some(progress) => Err(progress),
+                // It came at the last moment.
+                None => answer.try_recv().unwrap_or(Err(Progress::Started)),
+            },
         };
-        let refusal = frame
-            .body()
-            .map_err(ClientError::frame(&self.address))?
-            .refusal()
-            .map_err(ClientError::decode(&self.address))?;
+        let reason = || match lock(&self.shared.pending).ended() {
+            Some(ended) => ended.reason.clone(),
+            None => format!("no answer came within {timeout:?}"),
+        };
+        match answered {
+            Ok(frame) => self.accepted(frame),
+            Err(Progress::Started) => Err(self.lost(reason())),
+            Err(Progress::Queued) => Err(self.not_sent(reason())),
+        }
+    }
+
+    /// The answer, unless the broker refused the whole request.
+    fn accepted(&self, frame: Frame) -> Result<Frame, ClientError> {
+        let body = frame.body().map_err(ClientError::frame(&self.address))?;
+        let refusal = body.refusal().map_err(ClientError::decode(&self.address))?;
         match refusal {
             Some(refusal) => Err(ClientError::Refused {
                 code: refusal.code,
@@ -241,31 +258,43 @@ impl Connection {
         message: &M,
         payload: Vec<Bytes>,
     ) -> Result<(), ClientError> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let head = lock(&self.encoder).encode(CorrelationId::new(id), message)?;
-        self.send(head, payload).await
+        // The id is used up: an answer that comes all the same finds nobody.
+        let (sender, _) = oneshot::channel();
+        let id = {
+            let mut pending = lock(&self.shared.pending);
+            let queued = pending.queue(sender);
+            let id = queued.map_err(|ended| self.not_sent(ended.reason))?;
+            pending.forget(id);
+            id
+        };
+        self.send(id, None, message, payload).await
     }
 
-    fn not_sent(&self) -> ClientError {
+    fn not_sent(&self, reason: String) -> ClientError {
         ClientError::NotSent {
             address: self.address.clone(),
+            reason,
         }
     }
 
-    fn expect(&self, id: u64) -> Result<oneshot::Receiver<Frame>, ClientError> {
-        let (sender, answer) = oneshot::channel();
-        let mut waiting = lock(&self.shared.waiting);
-        if waiting.ended.is_some() {
-            return Err(self.not_sent());
+    fn lost(&self, reason: String) -> ClientError {
+        ClientError::Lost {
+            address: self.address.clone(),
+            reason,
         }
-        waiting.answers.insert(id, sender);
-        Ok(answer)
     }
 
-    async fn send(&self, head: Bytes, payload: Vec<Bytes>) -> Result<(), ClientError> {
+    async fn send<M: Message>(
+        &self,
+        correlation_id: CorrelationId,
+        id: Option<CorrelationId>,
+        message: &M,
+        payload: Vec<Bytes>,
+    ) -> Result<(), ClientError> {
+        let head = lock(&self.encoder).encode(correlation_id, message)?;
         let slices = std::iter::once(head).chain(payload).collect();
-        let sent = self.writes.send(slices).await;
-        sent.map_err(|_| self.not_sent())
+        let sent = self.writes.send(Outgoing { id, slices }).await;
+        sent.map_err(|_| self.not_sent(self.shared.reason()))
     }
 }
 
@@ -275,15 +304,15 @@ impl Drop for Connection {
     }
 }
 
-/// Forgets an answer that nobody waits for any more.
+/// Forgets a request when the call is given up.
 struct Forget<'a> {
     shared: &'a Shared,
-    id: u64,
+    id: CorrelationId,
 }
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        lock(&self.shared.waiting).answers.remove(&self.id);
+        lock(&self.shared.pending).forget(self.id);
     }
 }
 
@@ -291,19 +320,21 @@ async fn read(mut stream: OwnedReadHalf, mut assembler: Assembler, shared: Arc<S
     let reason = loop {
         match assembler.next_frame() {
             Ok(Some(frame)) => {
-                let id = frame.header.correlation_id().get();
-                let waiting = lock(&shared.waiting).answers.remove(&id);
+                let waiting = lock(&shared.pending).answer(frame.header.correlation_id());
                 if let Some(waiting) = waiting {
                     // Who waited may have given up meanwhile.
-                    waiting.send(frame).ok();
+                    waiting.send(Ok(frame)).ok();
                 }
                 continue;
             }
             Ok(None) => {}
             Err(error) => break format!("a frame from the broker is damaged: {error}"),
         }
-        assembler.buffer().reserve(RECV_BYTES);
-        match stream.read_buf(assembler.buffer()).await {
+        let buffer = assembler.buffer();
+        if buffer.capacity() - buffer.len() < RECV_BYTES_LOW {
+            buffer.reserve(RECV_BYTES);
+        }
+        match stream.read_buf(buffer).await {
             Ok(0) => break "the broker closed the connection".to_owned(),
             Ok(_) => {}
             Err(error) => break error.to_string(),
@@ -314,49 +345,21 @@ async fn read(mut stream: OwnedReadHalf, mut assembler: Assembler, shared: Arc<S
 
 async fn write(
     mut stream: OwnedWriteHalf,
-    mut frames: mpsc::Receiver<Vec<Bytes>>,
+    mut frames: mpsc::Receiver<Outgoing>,
     shared: Arc<Shared>,
 ) {
-    while let Some(slices) = frames.recv().await {
-        let mut frame = Slices(slices.into());
-        if let Err(error) = stream.write_all_buf(&mut frame).await {
+    let mut gathered = Vec::with_capacity(WRITES_GATHERED_MAX);
+    while frames.recv_many(&mut gathered, WRITES_GATHERED_MAX).await > 0 {
+        let mut slices = FrameSlices::default();
+        for frame in gathered.drain(..) {
+            let is_wanted = frame.id.is_none_or(|id| lock(&shared.pending).start(id));
+            if is_wanted {
+                slices.push(frame.slices);
+            }
+        }
+        if let Err(error) = stream.write_all_buf(&mut slices).await {
             shared.end(error.to_string());
             return;
-        }
-    }
-}
-
-/// The slices of a frame as one buffer, written without putting them together.
-struct Slices(std::collections::VecDeque<Bytes>);
-
-impl Buf for Slices {
-    fn remaining(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.0.front().map_or(&[], |slice| slice)
-    }
-
-    fn chunks_vectored<'a>(&'a self, slots: &mut [std::io::IoSlice<'a>]) -> usize {
-        let slices = self.0.iter().filter(|slice| !slice.is_empty());
-        let mut count = 0;
-        for (slot, slice) in slots.iter_mut().zip(slices) {
-            *slot = std::io::IoSlice::new(slice);
-            count += 1;
-        }
-        count
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        while let Some(front) = self.0.front_mut() {
-            let part = count.min(front.len());
-            front.advance(part);
-            count -= part;
-            if !front.is_empty() {
-                return;
-            }
-            self.0.pop_front();
         }
     }
 }

@@ -58,10 +58,8 @@ pub(crate) async fn run(arguments: ConsumeArguments) -> Result<(), CommandError>
         partition,
         start,
     });
-    consumer
-        .assign(assignments.collect())
-        .await
-        .map_err(failed)?;
+    let assigned = consumer.assign(assignments.collect()).await;
+    assigned.map_err(|error| CommandError::failed(&what, error))?;
     print(&arguments, &mut consumer, &ends).await
 }
 
