@@ -307,7 +307,7 @@ fn a_client_that_never_reads_costs_bounded_memory_and_is_closed() {
     });
     let handle = running.handle.clone();
     let metrics = world.client(move |_| async move { handle.metrics().await.unwrap() });
-    assert!(metrics[0].gauges.pool_bytes as usize <= world.config().memory_bytes);
+    assert!(metrics[0].gauges.pool_bytes <= world.config().memory_bytes as u64);
     assert_eq!(metrics[0].requests_in_flight, 0);
     world.stop(running);
 }
