@@ -216,8 +216,9 @@ pub(crate) struct CheckpointState {
     pub(crate) is_clean: bool,
     /// The log start that is durable in it: nothing above may be removed.
     pub(crate) log_start: Offset,
-    /// The newest epoch that is durable in it: no batch of a newer one may be written.
-    pub(crate) latest_epoch: Option<LeaderEpoch>,
+    /// The newest epoch that is durable in it, and where that begins: while the log's is another, no batch may be
+    /// written.
+    pub(crate) latest_epoch: Option<EpochStart>,
     /// One is being written.
     pub(crate) is_busy: bool,
     /// One was asked for and is not written yet.
@@ -259,7 +260,26 @@ pub(crate) async fn load(
             .await
             .map_err(|error| FileError::new("allocate", &path, error))?;
     }
+    if let Some(newest) = &newest {
+        // A process that was killed may have written it without a sync, or with one that failed: it can be read and
+        // still be lost. The same bytes go to the same place, so that a tear changes nothing.
+        write(reactor, &file, newest)
+            .await
+            .map_err(|error| FileError::new("write", &path, error))?;
+    }
     Ok((file, newest))
+}
+
+/// Writes a checkpoint to its slot, durably.
+pub(crate) async fn write(
+    reactor: &Reactor,
+    file: &File,
+    checkpoint: &Checkpoint,
+) -> io::Result<()> {
+    let position = (checkpoint.sequence % 2) * CHECKPOINT_SLOT_BYTES as u64;
+    file.write_at(position, to_blocks(reactor, &checkpoint.encode()))
+        .await?;
+    file.sync_data().await
 }
 
 /// Takes the space of both slots while there is some, so that a full file system does not hinder a checkpoint, which

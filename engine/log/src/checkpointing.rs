@@ -4,10 +4,9 @@ use std::io;
 
 use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
 
-use crate::checkpoint::{Checkpoint, to_blocks};
+use crate::checkpoint::{self, Checkpoint};
 use crate::error::ChangeError;
 use crate::index::SparseIndex;
-use crate::limits::CHECKPOINT_SLOT_BYTES;
 use crate::log::{LogInner, LogState};
 use crate::segment::Segment;
 
@@ -76,16 +75,13 @@ impl LogInner {
                 state.durable_bytes,
             )
         };
-        let position = (checkpoint.sequence % 2) * CHECKPOINT_SLOT_BYTES as u64;
-        file.write_at(position, to_blocks(&self.env.reactor, &checkpoint.encode()))
-            .await?;
-        file.sync_data().await?;
+        checkpoint::write(&self.env.reactor, &file, &checkpoint).await?;
         let state = &mut *self.state.borrow_mut();
         state.checkpoint.sequence = checkpoint.sequence;
         state.checkpoint.durable_bytes = durable_bytes;
         state.checkpoint.is_clean = checkpoint.is_clean;
         state.checkpoint.log_start = checkpoint.log_start;
-        state.checkpoint.latest_epoch = checkpoint.epochs.latest();
+        state.checkpoint.latest_epoch = checkpoint.epochs.entries().last().copied();
         self.env.counters.checkpoints.add(1);
         Ok(())
     }
@@ -126,7 +122,8 @@ impl LogState {
         if self.is_closed {
             return Err(ChangeError::Closed);
         }
-        let is_durable = self.checkpoint.latest_epoch >= Some(epoch);
+        let durable = self.checkpoint.latest_epoch.map(|begins| begins.epoch);
+        let is_durable = durable >= Some(epoch);
         match self.epochs.latest() {
             Some(latest) if latest > epoch || (latest == epoch && is_durable) => {
                 Err(ChangeError::StaleEpoch { epoch, latest })

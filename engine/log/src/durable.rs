@@ -74,7 +74,7 @@ impl LogInner {
     fn checkpoint_allows_group(&self, state: &mut LogState) -> bool {
         let lag_bytes = state.durable_bytes - state.checkpoint.durable_bytes;
         let allows = !state.checkpoint.is_clean
-            && state.checkpoint.latest_epoch == state.epochs.latest()
+            && state.checkpoint.latest_epoch.as_ref() == state.epochs.entries().last()
             && lag_bytes + FLUSH_GROUP_BYTES_MAX <= CHECKPOINT_LAG_BYTES_MAX;
         if !allows {
             self.start_checkpoint(state);

@@ -102,7 +102,18 @@ impl Shared {
     }
 }
 
+/// Logs that wait own the flusher that they wait for. When nobody comes by any more, they are let go.
+struct LetGo(Rc<Shared>);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        let logs = std::mem::take(&mut self.0.waiting.borrow_mut().logs);
+        drop(logs);
+    }
+}
+
 async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
+    let _let_go = LetGo(Rc::clone(&shared));
     loop {
         let due = next_due(&reactor, &shared).await;
         let groups: Vec<FlushGroup> = due.iter().filter_map(LogInner::begin_group).collect();

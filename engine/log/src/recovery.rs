@@ -122,7 +122,9 @@ pub(crate) async fn recover(
         durable_bytes: 0,
         is_clean: checkpoint.as_ref().is_some_and(|found| found.is_clean),
         log_start: log_start.unwrap_or(first_base),
-        latest_epoch: checkpoint.as_ref().and_then(|found| found.epochs.latest()),
+        latest_epoch: checkpoint
+            .as_ref()
+            .and_then(|found| found.epochs.entries().last().copied()),
         is_busy: false,
         is_wanted: false,
     };

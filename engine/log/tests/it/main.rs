@@ -7,6 +7,7 @@ mod corruption;
 mod epochs;
 mod failures;
 mod recovery;
+mod restart;
 mod retention;
 mod roll;
 mod space;
