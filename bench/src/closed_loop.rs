@@ -1,9 +1,10 @@
 //! The closed loop: each connection sends its next request when the one before is answered.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use ringlog_client::ClientError;
+use tokio::time::Instant;
 
 use crate::Timing;
 use crate::error::BenchError;
@@ -79,3 +80,6 @@ pub(crate) fn merge(connections: Vec<Measured>, duration: Duration) -> Result<Fi
 pub(crate) fn as_f64(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,13 @@
 //! one that reads as much from the device.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringlog_client::{Acks, Client, PartitionClient};
 use ringlog_device::Shape;
 use ringlog_record::batch::batches;
 use ringlog_record::{Offset, PartitionIndex};
+use tokio::time::Instant;
 
 use crate::closed_loop::{merge, run_connection};
 use crate::device::{conditions, run_raw};
@@ -103,7 +104,9 @@ async fn run_once(
         let read = reader.fetch(offset, fetch_bytes, Duration::ZERO).await?;
         // The next offset comes from the last header alone: the load is the fetch, not the decoding.
         offset = match batches(&read.bytes).last() {
-            Some(Ok(last)) => last.last_offset().next(),
+            Some(Ok(last)) if last.last_offset().next() < read.high_watermark => {
+                last.last_offset().next()
+            }
             _ => read.log_start,
         };
         Ok(read.bytes.len())

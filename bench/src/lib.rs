@@ -42,3 +42,6 @@ pub struct Timing {
 
 /// What is told while it runs.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! Produce: one batch of one record in each request, beside a raw program that receives, writes, syncs and answers.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use bytes::Bytes;
 use rand::RngExt;
@@ -10,6 +9,7 @@ use ringlog_device::Shape;
 use ringlog_record::PartitionIndex;
 use ringlog_record::batch::{BatchBuilder, RecordData};
 use ringlog_record::limits::BATCH_BYTES_MAX;
+use tokio::time::Instant;
 
 use crate::closed_loop::{merge, run_connection};
 use crate::device::{conditions, run_raw};

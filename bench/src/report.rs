@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::closed_loop::as_f64;
 use crate::limits::SAMPLES_ABOVE_MIN;
 use crate::spread::Spread;
 
@@ -32,6 +33,8 @@ pub struct Row {
     pub p50_us: Option<Spread>,
     /// 99th percentile of the latency in microseconds; none when fewer than 100 samples lie above it.
     pub p99_us: Option<Spread>,
+    /// The same of the 99.9th percentile.
+    pub p999_us: Option<Spread>,
     /// Requests a second as a part of the raw program's, repetition by repetition.
     pub of_raw: Option<Spread>,
 }
@@ -56,6 +59,7 @@ impl Row {
             megabytes_per_s: Spread::of(runs.iter().map(|run| run.bytes_per_s / 1e6))?,
             p50_us: percentile(runs, 0.5),
             p99_us: percentile(runs, 0.99),
+            p999_us: percentile(runs, 0.999),
             of_raw,
         })
     }
@@ -67,10 +71,9 @@ fn percentile(runs: &[Figures], quantile: f64) -> Option<Spread> {
         .iter()
         .map(|run| {
             let nanos = run.latency.value_at_quantile(quantile);
-            let above = run.latency.count_between(nanos, u64::MAX);
-            // A minute in nanoseconds is exact in a double.
-            let micros = f64::from(u32::try_from(nanos / 10).unwrap_or(u32::MAX)) / 100.0;
-            (above >= SAMPLES_ABOVE_MIN).then_some(micros)
+            let next = run.latency.next_non_equivalent(nanos);
+            let above = run.latency.count_between(next, u64::MAX);
+            (above >= SAMPLES_ABOVE_MIN).then_some(as_f64(nanos) / 1e3)
         })
         .collect();
     Spread::of(values?)
@@ -84,3 +87,6 @@ pub struct Report {
     /// The figures.
     pub rows: Vec<Row>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,10 @@ fn byte_count(text: &str) -> Result<usize, String> {
     usize::try_from(bytes(text)?).map_err(|_| format!("{text:?} is too large"))
 }
 
+fn fetch_bytes(text: &str) -> Result<u32, String> {
+    u32::try_from(bytes(text)?).map_err(|_| format!("{text:?} is too large"))
+}
+
 fn millis(text: &str) -> Result<u64, String> {
     parse_duration_ms(text).map_err(|error| error.to_string())
 }
@@ -337,7 +341,7 @@ pub(crate) enum BenchCommand {
     /// Large fetches, beside raw programs that send and read as much
     Consume {
         /// Bytes of a fetch
-        #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+        #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = fetch_bytes)]
         fetch_bytes: u32,
         /// A setting of the topic that is made for this
         #[arg(long = "config", value_name = "KEY=VALUE")]

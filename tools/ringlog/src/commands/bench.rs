@@ -142,6 +142,7 @@ fn print(report: &Report, output: Format) {
             "MB/s",
             "p50 us",
             "p99 us",
+            "p99.9 us",
             "of raw",
         ],
         report.rows.iter().map(|row: &Row| {
@@ -153,6 +154,7 @@ fn print(report: &Report, output: Format) {
                 spread(Some(&row.megabytes_per_s), 1),
                 spread(row.p50_us.as_ref(), 0),
                 spread(row.p99_us.as_ref(), 0),
+                spread(row.p999_us.as_ref(), 0),
                 spread(row.of_raw.as_ref(), 2),
             ]
         }),
