@@ -25,8 +25,8 @@ fn made(number: usize) -> Made {
         (key, (index % 3 != 1).then(|| bytes(index * 40)))
     };
     Made {
-        key: (number % 3 != 0).then(|| bytes(number % 7 * 10)),
-        value: (number % 4 != 0).then(|| bytes(number % 11 * 150)),
+        key: (!number.is_multiple_of(3)).then(|| bytes(number % 7 * 10)),
+        value: (!number.is_multiple_of(4)).then(|| bytes(number % 11 * 150)),
         headers: (0..number % 5).map(header).collect(),
         timestamp: 1_700_000_000_000 + i64::try_from(number * 37 % 1_000).unwrap(),
     }
