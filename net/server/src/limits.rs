@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ringlog_reactor::limits::BUFFER_BYTES_MAX;
 use ringlog_wire::limits::{
-    BODY_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES, HELLO_BODY_BYTES_MAX, PAYLOAD_BYTES_MAX,
+    BATCH_BYTES_MAX, BODY_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES, HELLO_BODY_BYTES_MAX,
+    PAYLOAD_BYTES_MAX, REQUEST_PARTITIONS_MAX,
 };
 
 /// Connections of a broker, all shards together.
@@ -71,15 +72,28 @@ pub const SHARD_MEMORY_BYTES_MIN: usize = 96 << 20;
 /// Part of a shard's memory that the tails of its logs may keep after they were written.
 pub const CACHE_PART: (usize, usize) = (1, 2);
 
+/// The largest frame that is received together with ordinary ones: a body and one batch.
+pub const LARGE_FRAME_BYTES_MAX: usize = HEADER_BYTES + BODY_BYTES_MAX + BATCH_BYTES_MAX;
+
 /// Part of a shard's memory that frames above [`RECV_BYTES_MAX`] may hold while they are received. A frame that gets
 /// none waits; smaller ones go on.
-pub const FRAMES_PART: (usize, usize) = (1, 4);
+pub const LARGE_FRAMES_PART: (usize, usize) = (1, 8);
+
+/// The same for frames above [`LARGE_FRAME_BYTES_MAX`], so that a few clients which announce as much as they may and
+/// then stop keep nobody but their like waiting.
+pub const HUGE_FRAMES_PART: (usize, usize) = (1, 8);
 
 /// Part of a shard's memory that answers with records may hold on to, of all connections together.
 pub const ANSWERS_PART: (usize, usize) = (1, 4);
 
 /// Part of a shard's memory that receives above [`RECV_BYTES_MIN`] may hold while nothing has come in yet.
 pub const RECEIVES_PART: (usize, usize) = (1, 16);
+
+/// Part of a shard's memory that parked fetches may take. One that gets none is answered at once.
+pub const WATCHES_PART: (usize, usize) = (1, 32);
+
+/// What a partition of a parked fetch costs: itself in the request, the wait for it, what wakes it.
+pub const WATCH_BYTES: usize = 256;
 
 /// A part of the memory of a shard, but never less than `bytes_min`.
 pub(crate) const fn part_of(
@@ -94,6 +108,12 @@ pub(crate) const fn part_of(
 const _: () = assert!(HELLO_TIMEOUT.as_secs() <= IDLE_TIMEOUT.as_secs());
 const _: () = assert!(FRAME_TIMEOUT.as_secs() <= IDLE_TIMEOUT.as_secs());
 const _: () = assert!(FETCH_WAIT_MAX.as_secs() <= IDLE_TIMEOUT.as_secs());
+const _: () = assert!(RECV_BYTES_MAX < LARGE_FRAME_BYTES_MAX);
+const _: () = assert!(LARGE_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(
+    part_of(SHARD_MEMORY_BYTES_MIN, WATCHES_PART, 0) >= WATCH_BYTES * REQUEST_PARTITIONS_MAX,
+    "the largest fetch can be parked"
+);
 const _: () = assert!(SEND_BYTES_MAX <= OUTBOX_BYTES_MAX);
 const _: () = assert!(CONNECTION_ANSWER_BYTES_MAX >= PAYLOAD_BYTES_MAX);
 // The largest buffers that are asked for exist: header and body in one, a payload in another.

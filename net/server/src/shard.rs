@@ -36,7 +36,8 @@ use crate::control::request::ControlRequest;
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::limits::{
-    ANSWERS_PART, CACHE_PART, FRAMES_PART, RECEIVES_PART, RECV_BYTES_MAX, part_of,
+    ANSWERS_PART, CACHE_PART, HUGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX, LARGE_FRAMES_PART,
+    RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART, part_of,
 };
 use crate::metrics::Metrics;
 
@@ -74,7 +75,11 @@ pub(crate) struct Shard {
     encoder: RefCell<Encoder>,
     connections_max: usize,
     /// Bytes of large frames being received.
-    pub(crate) frames: Budget,
+    large_frames: Budget,
+    /// Bytes of still larger ones.
+    huge_frames: Budget,
+    /// Bytes that parked fetches take.
+    pub(crate) watches: Budget,
     /// Bytes of records in answers.
     pub(crate) answers: Budget,
     /// Bytes of larger receives in which nothing has come in yet.
@@ -110,7 +115,9 @@ impl Shard {
             view: RefCell::default(),
             encoder: RefCell::new(Encoder::new()),
             connections_max: setup.connections_max,
-            frames: Budget::new(part(FRAMES_PART, FRAME_BYTES_MAX)),
+            large_frames: Budget::new(part(LARGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX)),
+            huge_frames: Budget::new(part(HUGE_FRAMES_PART, FRAME_BYTES_MAX)),
+            watches: Budget::new(part(WATCHES_PART, 0)),
             answers: Budget::new(part(ANSWERS_PART, PAYLOAD_BYTES_MAX)),
             receives: Budget::new(part(RECEIVES_PART, RECV_BYTES_MAX)),
             drain: Ending::default(),
@@ -128,6 +135,15 @@ impl Shard {
     /// The shard that owns a partition.
     pub(crate) fn owner(&self, id: TopicPartition) -> Option<ShardId> {
         self.view.borrow().owner(id)
+    }
+
+    /// What a frame of this length, too long for an ordinary receive, is received on account of.
+    pub(crate) fn frames(&self, frame_bytes: usize) -> &Budget {
+        if frame_bytes > LARGE_FRAME_BYTES_MAX {
+            &self.huge_frames
+        } else {
+            &self.large_frames
+        }
     }
 
     /// Whether the broker is about to stop.

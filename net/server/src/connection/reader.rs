@@ -143,16 +143,14 @@ impl<'a> FrameReader<'a> {
 
     /// Receives the rest of a frame that no ordinary receive takes.
     async fn receive_large(&mut self, header: FrameHeader) -> Result<Request, ReadError> {
-        let head_share = self.shard.frames.take(header.head_len()).await;
-        let head = self.receive_exactly(header.head_len()).await?;
+        let head_bytes = header.head_len();
+        let share = self.shard.frames(head_bytes).take(head_bytes).await;
+        let head = self.receive_exactly(head_bytes).await?;
         frame::parse(&head)?;
-        let memory = if header.payload_len() > RECV_BYTES_MAX {
-            // Taken anew, and not on top: two frames must not wait for each other.
-            drop(head_share);
-            self.shard.frames.take(header.frame_len()).await
-        } else {
-            head_share
-        };
+        // Taken anew, and not on top: two frames must not wait for each other.
+        drop(share);
+        let frame_bytes = header.frame_len();
+        let memory = self.shard.frames(frame_bytes).take(frame_bytes).await;
         let payload = self.receive_exactly(header.payload_len()).await?;
         Ok(Request {
             header,

@@ -16,7 +16,7 @@ use ringlog_wire::{
 
 use super::{Outcome, Request, Response, Session};
 use crate::failure::Failure;
-use crate::limits::FETCH_WAIT_MAX;
+use crate::limits::{FETCH_WAIT_MAX, WATCH_BYTES};
 use crate::shard::Shard;
 use crate::shard::data::payload_of;
 use crate::shard::peer::{ByOwner, Collected, PeerReply, PeerRequest, WatchSpec};
@@ -52,7 +52,11 @@ pub(super) async fn handle(session: Rc<Session>, request: Request) -> Outcome {
     let deadline = shard.reactor.now() + wanted.max_wait;
     let mut read = Read::collect(&session, &wanted).await;
     let left = deadline.since(shard.reactor.now());
-    if !left.is_zero() && !read.is_enough(&wanted) && !session.ending.has_come() {
+    let may_wait = !left.is_zero() && !session.ending.has_come();
+    if may_wait
+        && !read.is_enough(&wanted)
+        && let Some(_place) = shard.watches.try_take(wanted.partitions * WATCH_BYTES)
+    {
         // What was read is not held on to while waiting.
         drop(read);
         select(pin!(watch(shard, &wanted, left)), session.ending.wait()).await;

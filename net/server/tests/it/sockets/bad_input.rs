@@ -250,6 +250,8 @@ async fn half_way(scene: Scene) {
             (id, ErrorCode::None)
         );
     }
+    // One batch, too large for an ordinary receive, passes those who announced 32 MiB.
+    wire.produce(Acks::All, &[(id, batch(&[&value]))]).await;
     assert!(scene.reactor.now().since(began) < Duration::from_secs(5));
     let metrics = scene.broker.metrics().await.unwrap();
     assert!(metrics[0].gauges.pool_bytes <= 96 << 20);

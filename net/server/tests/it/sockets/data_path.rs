@@ -10,6 +10,8 @@ use ringlog_wire::{
     ListOffsetsResponse, MetadataRequest, OffsetPosition, TopicSelection,
 };
 
+use ringlog_server::limits::{SHARD_MEMORY_BYTES_MIN, WATCH_BYTES, WATCHES_PART};
+
 use super::stage::{Scene, on_all, on_sim};
 use super::wire::{Wire, acked, batch, found, from};
 
@@ -112,6 +114,37 @@ async fn long_poll(scene: Scene) {
     assert_eq!(answer.id(), parked);
     assert!(scene.reactor.now().since(began) < Duration::from_secs(10));
     assert!(found(&answer).iter().all(|one| one.records.len() == 1));
+}
+
+#[test]
+fn parked_fetches_are_bounded_and_one_too_many_is_answered_at_once() {
+    on_sim(2, |scene: Scene| {
+        Box::pin(async move {
+            let mut wire = Wire::connect(&scene.reactor, scene.address, Some(0)).await;
+            let ids = wire.create_topic("many", 100, &[]).await;
+            let wanted: Vec<_> = ids.iter().map(|&(id, _)| from(id, 0)).collect();
+            let least = SHARD_MEMORY_BYTES_MIN / WATCHES_PART.1 * WATCHES_PART.0;
+            let places = least / WATCH_BYTES / wanted.len();
+            let began = scene.reactor.now();
+            let mut parked = Vec::new();
+            for _ in 0..places + 3 {
+                parked.push(wire.send_fetch(1, 60_000, &wanted).await);
+            }
+            for _ in 0..3 {
+                let answer = wire.receive().await.unwrap();
+                assert!(
+                    found(&answer)
+                        .iter()
+                        .all(|one| one.error == ErrorCode::None)
+                );
+            }
+            assert!(scene.reactor.now().since(began) < Duration::from_secs(10));
+            for _ in 0..places {
+                wire.receive().await.unwrap();
+            }
+            assert!(scene.reactor.now().since(began) > Duration::from_secs(59));
+        })
+    });
 }
 
 #[test]
