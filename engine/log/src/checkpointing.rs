@@ -10,26 +10,18 @@ use crate::index::SparseIndex;
 use crate::log::{LogInner, LogState};
 use crate::segment::Segment;
 
-/// Whether anything may be written after a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closing {
-    /// The log goes on.
-    No,
-    /// It is the last write of a log that was closed: the next open need not scan.
-    Clean,
-}
-
 impl LogInner {
     /// Has a checkpoint written that nobody waits for, unless one is under way.
     pub(crate) fn start_checkpoint(&self, state: &mut LogState) {
-        if state.checkpoint.is_busy || state.checkpoint.is_wanted || state.is_ended() {
+        let is_ended = state.failure.is_some() || state.is_closed_durably();
+        if state.checkpoint.is_busy || state.checkpoint.is_wanted || is_ended {
             return;
         }
         state.checkpoint.is_wanted = true;
         self.spawn("checkpoint", |log| async move {
             // A failure has taken the log offline; that is told to whoever asks.
             let _told = log
-                .retry_while_full(async || match log.write_checkpoint(Closing::No).await {
+                .retry_while_full(async || match log.write_checkpoint().await {
                     Err(ChangeError::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
                     _ => Ok(()),
                 })
@@ -40,9 +32,9 @@ impl LogInner {
     }
 
     /// Writes a checkpoint of what is durable now; it is durable when this returns.
-    pub(crate) async fn write_checkpoint(&self, closing: Closing) -> Result<(), ChangeError> {
+    pub(crate) async fn write_checkpoint(&self) -> Result<(), ChangeError> {
         self.changed.wait(|| self.take_checkpoint_turn()).await?;
-        let result = self.write_slot(closing).await;
+        let result = self.write_slot().await;
         self.state.borrow_mut().checkpoint.is_busy = false;
         self.changed.notify();
         // A flush group may have waited for this one, whoever it was written for.
@@ -65,10 +57,10 @@ impl LogInner {
         (!std::mem::replace(&mut state.checkpoint.is_busy, true)).then_some(Ok(()))
     }
 
-    async fn write_slot(&self, closing: Closing) -> io::Result<()> {
+    async fn write_slot(&self) -> io::Result<()> {
         let (file, checkpoint, durable_bytes) = {
             let state = &*self.state.borrow();
-            let checkpoint = state.to_checkpoint(state.checkpoint.sequence + 1, closing);
+            let checkpoint = state.to_checkpoint(state.checkpoint.sequence + 1);
             (
                 state.checkpoint.file.clone(),
                 checkpoint,
@@ -82,6 +74,7 @@ impl LogInner {
         state.checkpoint.is_clean = checkpoint.is_clean;
         state.checkpoint.log_start = checkpoint.log_start;
         state.checkpoint.latest_epoch = checkpoint.epochs.entries().last().copied();
+        state.epochs.forget_below(checkpoint.log_start);
         self.env.counters.checkpoints.add(1);
         Ok(())
     }
@@ -95,7 +88,7 @@ impl LogInner {
             let log_end = state.log_end;
             state.epochs.begin(epoch, log_end);
         }
-        self.write_checkpoint(Closing::No).await
+        self.write_checkpoint().await
     }
 
     pub(crate) async fn close(&self) -> Result<(), ChangeError> {
@@ -104,7 +97,7 @@ impl LogInner {
         }
         self.flush_all().await?;
         self.changed.wait(|| self.is_at_rest().then_some(())).await;
-        let written = self.write_checkpoint(Closing::Clean).await;
+        let written = self.write_checkpoint().await;
         self.changed.notify();
         written
     }
@@ -132,7 +125,13 @@ impl LogState {
         }
     }
 
-    fn to_checkpoint(&self, sequence: u64, closing: Closing) -> Checkpoint {
+    /// Whether the log is closed and nothing is left to write, so that the next open need not scan.
+    fn is_closed_durably(&self) -> bool {
+        let is_at_rest = self.segments.values().all(Segment::is_at_rest);
+        self.is_closed && self.durable_end == self.log_end && is_at_rest
+    }
+
+    fn to_checkpoint(&self, sequence: u64) -> Checkpoint {
         let active = self.segment_of_durable_end();
         let position = active.map_or(0, |active| active.durable_bytes);
         let index = active.map(|active| {
@@ -143,18 +142,20 @@ impl LogState {
                 .filter(|entry| entry.position < position);
             SparseIndex::from_entries(durable.copied().collect()).unwrap_or_default()
         });
+        let mut epochs = self.epochs.clone();
+        epochs.forget_below(self.wanted_log_start);
         Checkpoint {
-            is_clean: closing == Closing::Clean && self.durable_end == self.log_end,
+            is_clean: self.is_closed_durably(),
             sequence,
             durable_end: self.durable_end,
             durable_position: position,
             active_base: active.map_or(Offset::ZERO, |active| active.base),
-            log_start: self.log_start,
+            log_start: self.wanted_log_start,
             high_watermark: self.high_watermark,
             first_append: active.and_then(|active| active.first_append),
             last_append: active.and_then(|active| active.last_append),
             max_timestamp: active.map_or(TimestampMs::NONE, |active| active.max_timestamp),
-            epochs: self.epochs.clone(),
+            epochs,
             index: index.unwrap_or_default(),
         }
     }

@@ -85,7 +85,7 @@ impl Log {
 
     /// The first offset that can be read.
     pub fn log_start(&self) -> Offset {
-        self.0.state.borrow().log_start
+        self.0.state.borrow().log_start()
     }
 
     /// The offset behind the last record.
@@ -258,7 +258,8 @@ pub(crate) struct InFlight {
 /// What changes of a log.
 pub(crate) struct LogState {
     pub(crate) config: LogConfig,
-    pub(crate) log_start: Offset,
+    /// Where the log starts once the next checkpoint is durable; see [`LogState::log_start`].
+    pub(crate) wanted_log_start: Offset,
     pub(crate) log_end: Offset,
     pub(crate) durable_end: Offset,
     /// The stable end does not go below this when the durability is raised.
@@ -281,6 +282,11 @@ pub(crate) struct LogState {
 }
 
 impl LogState {
+    /// The first offset that can be read. It moves when that is durable, so that it never goes back.
+    pub(crate) fn log_start(&self) -> Offset {
+        self.checkpoint.log_start
+    }
+
     pub(crate) fn stable_end(&self) -> Offset {
         match self.config.durability {
             Durability::Async => self.log_end,

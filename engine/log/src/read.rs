@@ -120,7 +120,7 @@ impl LogInner {
 
     fn plan(&self, request: &ReadRequest) -> Result<Plan, ReadError> {
         let state = &mut *self.state.borrow_mut();
-        let (requested, log_start, log_end) = (request.offset, state.log_start, state.log_end);
+        let (requested, log_start, log_end) = (request.offset, state.log_start(), state.log_end);
         if requested < log_start || requested > log_end {
             return Err(ReadError::OffsetOutOfRange {
                 requested,
@@ -287,7 +287,7 @@ impl LogInner {
             .index
             .before_time(timestamp)
             .map_or(segment.base, |entry| entry.offset);
-        Some(offset.max(state.log_start))
+        Some(offset.max(state.log_start()))
     }
 }
 

@@ -121,7 +121,7 @@ pub(crate) async fn recover(
         sequence: checkpoint.as_ref().map_or(0, |found| found.sequence),
         durable_bytes: 0,
         is_clean: checkpoint.as_ref().is_some_and(|found| found.is_clean),
-        log_start: log_start.unwrap_or(first_base),
+        log_start: report.log_start,
         latest_epoch: checkpoint
             .as_ref()
             .and_then(|found| found.epochs.entries().last().copied()),
@@ -134,7 +134,7 @@ pub(crate) async fn recover(
         .map_or((log_end, 0), |active| (active.base, active.len_bytes));
     let state = LogState {
         config,
-        log_start: report.log_start,
+        wanted_log_start: report.log_start,
         log_end,
         durable_end: log_end,
         stable_floor: log_end,

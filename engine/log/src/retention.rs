@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use ringlog_record::{Offset, TimestampMs};
 
-use crate::checkpointing::Closing;
 use crate::error::ChangeError;
 use crate::log::{LogInner, LogState};
 use crate::segment::Segment;
@@ -31,7 +30,7 @@ impl LogInner {
         self.check_changeable()?;
         {
             let state = self.state.borrow();
-            let (log_start, log_end) = (state.log_start, state.stable_end());
+            let (log_start, log_end) = (state.log_start(), state.stable_end());
             if before > log_end {
                 return Err(ChangeError::OffsetOutOfRange {
                     requested: before,
@@ -43,7 +42,7 @@ impl LogInner {
         // Under `async` the records to be deleted may be in memory only.
         self.flush_all().await?;
         self.move_log_start(before).await?;
-        Ok(self.state.borrow().log_start)
+        Ok(self.state.borrow().log_start())
     }
 
     fn check_changeable(&self) -> Result<(), ChangeError> {
@@ -57,14 +56,11 @@ impl LogInner {
     async fn move_log_start(&self, log_start: Offset) -> Result<usize, ChangeError> {
         let is_durable = {
             let state = &mut *self.state.borrow_mut();
-            if log_start > state.log_start {
-                state.log_start = log_start;
-                state.epochs.forget_below(log_start);
-            }
-            state.checkpoint.log_start >= state.log_start
+            state.wanted_log_start = state.wanted_log_start.max(log_start);
+            state.log_start() >= log_start
         };
         if !is_durable {
-            self.write_checkpoint(Closing::No).await?;
+            self.write_checkpoint().await?;
         }
         Ok(self.remove_segments_below_start().await)
     }
@@ -117,7 +113,7 @@ impl LogState {
             .values()
             .map(|segment| segment.len_bytes)
             .sum();
-        let mut log_start = self.log_start;
+        let mut log_start = self.log_start();
         let sealed = self.segments.len().saturating_sub(1);
         for segment in self.segments.values().take(sealed) {
             let is_old = self.config.retention_ms.is_some_and(|age_ms| {

@@ -142,7 +142,8 @@ impl LogInner {
         self.changed
             .wait(|| {
                 let state = self.state.borrow();
-                if state.failure.is_some() || (state.is_closed && state.durable_end < base) {
+                // A log that is being closed goes on: what was appended has to find its place.
+                if state.failure.is_some() {
                     return Some(false);
                 }
                 let are_named = state

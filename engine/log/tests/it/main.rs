@@ -6,7 +6,6 @@ mod bench_world;
 mod corruption;
 mod epochs;
 mod failures;
-mod foreign;
 mod recovery;
 mod restart;
 mod retention;
