@@ -15,7 +15,6 @@ pub mod broker;
 pub mod cluster_view;
 mod connection;
 pub mod control;
-mod ending;
 pub mod failure;
 mod handlers;
 pub mod limits;

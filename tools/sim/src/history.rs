@@ -1,161 +1,21 @@
 //! What was appended to a partition and what became of it, and the checks of the one against the other.
 //!
-//! Each record carries a number that no other record of a run has ([`RecordId`]), and a value that is a function
-//! of it, so whatever is read tells which append it came from and whether it was changed. The history holds only
-//! what clients know: what they sent, what was acknowledged, what they read. An append without an answer is
+//! Each record has a number that no other record of a run has, and a value that is a function of it
+//! ([`crate::value`]), so whatever is read tells which append it came from and whether it was changed. The history
+//! holds only what clients know: what they sent, what was answered, what they read. An append without an answer is
 //! *unknown*: it may be there or not, until the log was seen without it after a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names a record of a run.
-pub type RecordId = u64;
-
-/// Bytes of a value that hold its id and length.
-const VALUE_HEAD_BYTES: usize = 12;
-
-/// The value of a record: its id, its length, and bytes that follow from the id.
-pub fn value_of(id: RecordId, len: usize) -> Vec<u8> {
-    let len = len.max(VALUE_HEAD_BYTES);
-    let mut value = Vec::with_capacity(len);
-    value.extend_from_slice(&id.to_be_bytes());
-    value.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
-    let mut state = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    while value.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let bytes = state.to_be_bytes();
-        value.extend_from_slice(&bytes[..bytes.len().min(len - value.len())]);
-    }
-    value
-}
-
-/// The id of a value that is unchanged; `None` for any other bytes.
-pub fn id_of(value: &[u8]) -> Option<RecordId> {
-    let id = u64::from_be_bytes(value.get(..8)?.try_into().ok()?);
-    let len = u32::from_be_bytes(value.get(8..VALUE_HEAD_BYTES)?.try_into().ok()?);
-    let whole = usize::try_from(len).ok()? == value.len() && value_of(id, value.len()) == value;
-    whole.then_some(id)
-}
-
-/// What a checker found. The name of the checker is [`Violation::checker`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
-    /// An acknowledged record is not there.
-    #[error("acknowledged record {id} of partition {partition} is gone from offset {offset}")]
-    AcknowledgedLost {
-        /// Which partition.
-        partition: u32,
-        /// Which record.
-        id: RecordId,
-        /// Where it was acknowledged.
-        offset: u64,
-    },
-    /// A record that was read below the high watermark is not there any more.
-    #[error("record {id} of partition {partition} was read at offset {offset} and has vanished")]
-    ServedVanished {
-        /// Which partition.
-        partition: u32,
-        /// Which record.
-        id: RecordId,
-        /// Where it was read.
-        offset: u64,
-    },
-    /// A record that a restarted log had been without is there again.
-    #[error(
-        "record {id} of partition {partition} was cut off by a recovery and is back at offset {offset}"
-    )]
-    CutOffReturned {
-        /// Which partition.
-        partition: u32,
-        /// Which record.
-        id: RecordId,
-        /// Where it is.
-        offset: u64,
-    },
-    /// What is read was never appended.
-    #[error("partition {partition} holds at offset {offset} what nobody appended")]
-    ContentChanged {
-        /// Which partition.
-        partition: u32,
-        /// Where.
-        offset: u64,
-    },
-    /// A record is at another offset than before.
-    #[error("record {id} of partition {partition} is at offset {offset}, and was at {before}")]
-    Moved {
-        /// Which partition.
-        partition: u32,
-        /// Which record.
-        id: RecordId,
-        /// Where it is.
-        offset: u64,
-        /// Where it was, or is too.
-        before: u64,
-    },
-    /// Offsets are not dense and ascending.
-    #[error("partition {partition} continues at offset {offset} instead of {expected}")]
-    NotDense {
-        /// Which partition.
-        partition: u32,
-        /// What was read.
-        offset: u64,
-        /// What had to come.
-        expected: u64,
-    },
-    /// A watermark went back.
-    #[error("{what} of partition {partition} went back from {before} to {now}")]
-    WentBack {
-        /// Which partition.
-        partition: u32,
-        /// Which watermark.
-        what: &'static str,
-        /// Before.
-        before: u64,
-        /// Now.
-        now: u64,
-    },
-    /// A partition that nothing but crashes happened to is not served.
-    #[error("partition {partition} is not served: {reason}")]
-    NotServed {
-        /// Which partition.
-        partition: u32,
-        /// What it says.
-        reason: String,
-    },
-    /// Nothing moved although nothing hindered it.
-    #[error("partition {partition}: {what} was not done after {seconds} s")]
-    NoProgress {
-        /// Which partition.
-        partition: u32,
-        /// What was waited for.
-        what: &'static str,
-        /// How long.
-        seconds: u64,
-    },
-}
-
-impl Violation {
-    /// The name of the checker that found it.
-    pub const fn checker(&self) -> &'static str {
-        match self {
-            Self::AcknowledgedLost { .. } => "acknowledged-lost",
-            Self::ServedVanished { .. } => "served-vanished",
-            Self::CutOffReturned { .. } => "cut-off-returned",
-            Self::ContentChanged { .. } => "content-changed",
-            Self::Moved { .. } => "moved-or-twice",
-            Self::NotDense { .. } => "not-dense",
-            Self::WentBack { .. } => "watermark-went-back",
-            Self::NotServed { .. } => "not-served",
-            Self::NoProgress { .. } => "no-progress",
-        }
-    }
-}
+use crate::value::{RecordId, producer_of};
+use crate::violation::Violation;
 
 /// What is known of one append.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
-    offset: Option<u64>,
+    sent_at_ms: i64,
+    /// Offset and leader epoch.
+    place: Option<(u64, u32)>,
     acknowledged: bool,
     served: bool,
     /// A log that had restarted since it was appended was seen without it.
@@ -164,31 +24,64 @@ struct Known {
 
 /// A record as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadRecord<'a> {
+pub struct ReadRecord {
     /// Its offset.
     pub offset: u64,
-    /// Its value.
-    pub value: &'a [u8],
+    /// The leader epoch of its batch.
+    pub epoch: u32,
+    /// The id in its value; none when the value is not one that was sent.
+    pub id: Option<RecordId>,
+}
+
+/// A partition as it is found after a restart, before anything is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The first offset.
+    pub log_start: u64,
+    /// The offset behind the last.
+    pub log_end: u64,
+    /// Now, by the clock of the broker.
+    pub now_ms: i64,
+}
+
+/// What may remove records without being asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// The size of the log.
+    pub by_size: bool,
+    /// Age in milliseconds.
+    pub ms: Option<u64>,
 }
 
 /// The history of one partition.
 #[derive(Debug)]
 pub struct History {
     partition: u32,
+    retention: Retention,
     records: BTreeMap<RecordId, Known>,
     at: BTreeMap<u64, RecordId>,
+    /// The log started here, durably.
     log_start: u64,
+    /// Records below were asked to be deleted.
+    asked_start: u64,
+    /// Records below are durable: none of them may be lost.
+    durable_end: u64,
+    epoch: u32,
     checked: u64,
 }
 
 impl History {
     /// An empty history.
-    pub fn new(partition: u32) -> Self {
+    pub fn new(partition: u32, retention: Retention) -> Self {
         Self {
             partition,
+            retention,
             records: BTreeMap::new(),
             at: BTreeMap::new(),
             log_start: 0,
+            asked_start: 0,
+            durable_end: 0,
+            epoch: 0,
             checked: 0,
         }
     }
@@ -198,57 +91,117 @@ impl History {
         self.checked
     }
 
-    /// Records whose loss would be a violation.
-    pub fn acknowledged(&self) -> usize {
-        self.records
-            .values()
-            .filter(|known| known.acknowledged)
-            .count()
+    /// Everything below was acknowledged, or seen, as durable.
+    pub fn durable_end(&self) -> u64 {
+        self.durable_end
+    }
+
+    /// The latest leader epoch that was begun durably.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// A record is about to be appended.
-    pub fn sent(&mut self, id: RecordId) {
-        self.records.insert(id, Known::default());
+    pub fn sent(&mut self, id: RecordId, now_ms: i64) {
+        let known = Known {
+            sent_at_ms: now_ms,
+            ..Known::default()
+        };
+        self.records.insert(id, known);
     }
 
-    /// A record was acknowledged at this offset.
+    /// A record was given an offset. It is not durable yet.
     ///
     /// # Errors
     ///
     /// When it is known to be elsewhere, or another one is known to be there.
-    pub fn acknowledged_at(&mut self, id: RecordId, offset: u64) -> Result<(), Violation> {
-        self.place(id, offset)?;
+    pub fn appended(&mut self, id: RecordId, offset: u64, epoch: u32) -> Result<(), Violation> {
+        self.place(id, offset, epoch)
+    }
+
+    /// A record was acknowledged as durable at this offset.
+    ///
+    /// # Errors
+    ///
+    /// As for [`History::appended`].
+    pub fn acknowledged(&mut self, id: RecordId, offset: u64, epoch: u32) -> Result<(), Violation> {
+        self.place(id, offset, epoch)?;
         if let Some(known) = self.records.get_mut(&id) {
             known.acknowledged = true;
         }
         Ok(())
     }
 
-    /// Records below this offset may be deleted from now on.
-    pub fn delete_below(&mut self, offset: u64) {
-        self.log_start = self.log_start.max(offset);
+    /// Everything below `end` was said to be durable.
+    pub fn durable_to(&mut self, end: u64) {
+        if end <= self.durable_end {
+            return;
+        }
+        for (_, id) in self.at.range(self.durable_end..end) {
+            if let Some(known) = self.records.get_mut(id) {
+                known.acknowledged = true;
+            }
+        }
+        self.durable_end = end;
     }
 
-    /// Records were read below the high watermark, in order, beginning anywhere.
+    /// A leader epoch was begun durably.
+    pub fn epoch_begun(&mut self, epoch: u32) {
+        self.epoch = self.epoch.max(epoch);
+    }
+
+    /// The deletion of the records below `offset` is asked for, and happens or not.
+    pub fn deletion_asked(&mut self, offset: u64) {
+        self.asked_start = self.asked_start.max(offset);
+    }
+
+    /// The log was said to start here.
+    ///
+    /// # Errors
+    ///
+    /// When it started later before, or nothing allows it to start so late.
+    pub fn started_at(&mut self, log_start: u64, now_ms: i64) -> Result<(), Violation> {
+        let partition = self.partition;
+        if log_start < self.log_start {
+            return Err(Violation::WentBack {
+                partition,
+                what: "the log start",
+                before: self.log_start,
+                now: log_start,
+            });
+        }
+        let allowed = self.log_start.max(self.asked_start);
+        if log_start > allowed && !self.retention.by_size {
+            let is_old = |id: &RecordId| match (self.retention.ms, self.records.get(id)) {
+                (Some(ms), Some(known)) => known.sent_at_ms.saturating_add_unsigned(ms) <= now_ms,
+                _ => false,
+            };
+            if !self.at.range(allowed..log_start).all(|(_, id)| is_old(id)) {
+                return Err(Violation::RemovedTooEarly {
+                    partition,
+                    log_start,
+                    allowed,
+                });
+            }
+        }
+        self.log_start = log_start;
+        Ok(())
+    }
+
+    /// Records were read in order, beginning anywhere. Those below `durable_end` may never vanish.
     ///
     /// # Errors
     ///
     /// The first violation.
-    pub fn served<'a>(
+    pub fn served(
         &mut self,
-        records: impl IntoIterator<Item = ReadRecord<'a>>,
+        records: impl IntoIterator<Item = ReadRecord>,
+        durable_end: u64,
     ) -> Result<(), Violation> {
-        self.read(records).map(|_| ())
-    }
-
-    fn read<'a>(
-        &mut self,
-        records: impl IntoIterator<Item = ReadRecord<'a>>,
-    ) -> Result<BTreeSet<RecordId>, Violation> {
         let partition = self.partition;
         let mut expected = None;
-        let mut seen = BTreeSet::new();
-        for ReadRecord { offset, value } in records {
+        let mut latest: BTreeMap<u64, RecordId> = BTreeMap::new();
+        for ReadRecord { offset, epoch, id } in records {
             if let Some(expected) = expected.filter(|expected| *expected != offset) {
                 return Err(Violation::NotDense {
                     partition,
@@ -257,8 +210,7 @@ impl History {
                 });
             }
             expected = Some(offset + 1);
-            let Some((id, known)) = id_of(value).and_then(|id| Some((id, *self.records.get(&id)?)))
-            else {
+            let Some((id, known)) = id.and_then(|id| Some((id, *self.records.get(&id)?))) else {
                 return Err(Violation::ContentChanged { partition, offset });
             };
             if known.cut_off {
@@ -268,95 +220,120 @@ impl History {
                     offset,
                 });
             }
-            self.place(id, offset)?;
-            if let Some(known) = self.records.get_mut(&id) {
-                known.served = true;
+            self.place(id, offset, epoch)?;
+            if let Some(after) = latest
+                .insert(producer_of(id), id)
+                .filter(|after| *after > id)
+            {
+                return Err(Violation::NotInOrder {
+                    partition,
+                    id,
+                    offset,
+                    after,
+                });
             }
-            seen.insert(id);
+            if let Some(known) = self.records.get_mut(&id) {
+                known.served |= offset < durable_end;
+            }
             self.checked += 1;
         }
-        Ok(seen)
+        Ok(())
     }
 
-    /// The whole log was read after a restart, and nothing was appended in between: `records` from `log_start`
-    /// to `log_end`.
+    /// The whole log was read after a restart, and nothing was appended in between.
     ///
     /// # Errors
     ///
     /// The first violation.
-    pub fn restarted<'a>(
+    pub fn restarted(
         &mut self,
-        log_start: u64,
-        log_end: u64,
-        records: impl IntoIterator<Item = ReadRecord<'a>>,
+        found: Found,
+        records: impl IntoIterator<Item = ReadRecord>,
     ) -> Result<(), Violation> {
         let partition = self.partition;
-        let mut count = 0;
-        let mut last = None;
-        let counted = records.into_iter().inspect(|record| {
-            count += 1;
-            last = Some(record.offset);
-        });
-        let seen = self.read(counted)?;
-        for (&id, known) in &self.records {
-            let (Some(offset), false) = (known.offset, seen.contains(&id)) else {
-                continue;
-            };
-            if offset < log_start && offset < self.log_start {
-                continue;
-            }
-            if known.acknowledged {
-                return Err(Violation::AcknowledgedLost {
-                    partition,
-                    id,
-                    offset,
-                });
-            }
-            if known.served {
-                return Err(Violation::ServedVanished {
-                    partition,
-                    id,
-                    offset,
-                });
-            }
-        }
-        if log_start > self.log_start {
-            // Nobody asked for that: what was there is gone although none of it was acknowledged or read.
+        let Found {
+            log_start, log_end, ..
+        } = found;
+        self.started_at(log_start, found.now_ms)?;
+        // What was in memory only may be gone, and others may be at its offsets.
+        let kept: Vec<ReadRecord> = records.into_iter().collect();
+        let present: BTreeSet<RecordId> = kept.iter().filter_map(|record| record.id).collect();
+        self.forget_lost(log_start, &present)?;
+        let first = kept.first().map_or(log_end, |record| record.offset);
+        let next = kept.last().map_or(log_start, |last| last.offset + 1);
+        self.served(kept, log_end)?;
+        if first > log_start {
             return Err(Violation::NotDense {
                 partition,
-                offset: log_start,
-                expected: self.log_start,
+                offset: first,
+                expected: log_start,
             });
         }
-        let next = last.map_or(log_start, |last: u64| last + 1);
-        if next != log_end || count != log_end - log_start {
+        if next != log_end {
             return Err(Violation::NotDense {
                 partition,
                 offset: next,
                 expected: log_end,
             });
         }
-        for (id, known) in &mut self.records {
-            if !seen.contains(id) && !known.acknowledged && !known.served {
-                known.cut_off = true;
+        self.durable_end = self.durable_end.max(log_end);
+        Ok(())
+    }
+
+    /// Decides about the records that a restarted log is without.
+    fn forget_lost(
+        &mut self,
+        log_start: u64,
+        present: &BTreeSet<RecordId>,
+    ) -> Result<(), Violation> {
+        let partition = self.partition;
+        for (&id, known) in &mut self.records {
+            if present.contains(&id) || known.cut_off {
+                continue;
             }
+            if let Some((offset, _)) = known.place {
+                if offset < log_start {
+                    continue;
+                }
+                if known.acknowledged {
+                    return Err(Violation::AcknowledgedLost {
+                        partition,
+                        id,
+                        offset,
+                    });
+                }
+                if known.served {
+                    return Err(Violation::ServedVanished {
+                        partition,
+                        id,
+                        offset,
+                    });
+                }
+                self.at.remove(&offset);
+                known.place = None;
+            }
+            known.cut_off = true;
         }
         Ok(())
     }
 
     /// Notes where a record is.
-    fn place(&mut self, id: RecordId, offset: u64) -> Result<(), Violation> {
+    fn place(&mut self, id: RecordId, offset: u64, epoch: u32) -> Result<(), Violation> {
         let partition = self.partition;
         let known = self.records.entry(id).or_default();
-        if let Some(before) = known.offset.filter(|before| *before != offset) {
-            return Err(Violation::Moved {
-                partition,
-                id,
-                offset,
-                before,
-            });
+        match known.place {
+            Some(before) if before != (offset, epoch) => {
+                return Err(Violation::Moved {
+                    partition,
+                    id,
+                    offset,
+                    epoch,
+                    before: before.0,
+                    epoch_before: before.1,
+                });
+            }
+            _ => known.place = Some((offset, epoch)),
         }
-        known.offset = Some(offset);
         if let Some(other) = self.at.insert(offset, id).filter(|other| *other != id) {
             let acknowledged = self
                 .records

@@ -6,8 +6,11 @@
 //! feature and fails in a named checker with it ([`guards`]).
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod guards;
 pub mod history;
 pub mod log_scenario;
 pub mod report;
 pub mod run;
+pub mod value;
+pub mod violation;

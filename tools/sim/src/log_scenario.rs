@@ -1,11 +1,15 @@
 //! Scenario `log`: the logs of a few partitions on one node, straight on the storage engine.
 //!
-//! A run is a row of incarnations. Each opens every log under a new leader epoch, compares all that is in it with
-//! the history, appends and reads at random, and ends in a crash at a random time, now and then while it still
-//! recovers. The last one is left alone: it must recover, take appends, make them stable and close.
+//! A run is a row of lives. Each opens every log, compares all that is in it with the history, begins an epoch,
+//! appends, reads, deletes and closes at random, and ends in a crash: at any time, while it still recovers, just
+//! after a roll began, or after it was closed in order. In some runs the device fails or fills up on the way. The
+//! last life is left alone: it must recover, take appends, make them stable and close.
 
+mod clients;
 mod files;
 mod incarnation;
+mod partition;
+mod workload;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -14,61 +18,32 @@ use std::time::Duration;
 
 use ringlog_reactor::sim::{Chance, CrashKind, NodeId, SimConfig, SimWorld};
 
+use self::clients::Clients;
 use self::incarnation::Incarnation;
-use crate::history::{History, RecordId, Violation};
+use self::workload::{Ending, Life, Trouble, Workload};
+use crate::history::History;
 use crate::report::SeedOutcome;
+use crate::violation::{Violation, not_served};
 
 /// Longest virtual time that anything may take when nothing hinders it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A device that had been full is taken for writing again within this time.
+const RESUME_PATIENCE: Duration = Duration::from_secs(5);
+/// How long after the begin of a roll the power goes, at most, in microseconds.
+const IN_ROLL_US_MAX: u64 = 600;
+/// How long a recovery may have gone on when the power goes, in microseconds.
+const IN_RECOVERY_US_MAX: u64 = 3_000;
+/// The size of the device when it is not full.
+const CAPACITY_BYTES: u64 = 64 << 30;
 
-/// What outlives the crashes of the node: the clients' knowledge, and what the run asks of the next incarnation.
-pub(crate) struct Clients {
-    pub(crate) histories: Vec<History>,
-    pub(crate) next_record: RecordId,
-    pub(crate) violation: Option<Violation>,
-    pub(crate) partitions_recovered: usize,
-    pub(crate) torn_tails: u64,
-    pub(crate) done: bool,
-}
-
-impl Clients {
-    /// Notes the first violation.
-    pub(crate) fn check(&mut self, result: Result<(), Violation>) {
-        if let Err(violation) = result {
-            self.violation.get_or_insert(violation);
-        }
-    }
-}
-
-/// The same for all incarnations of a run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Workload {
-    pub(crate) partitions: u32,
-    pub(crate) segment_bytes: u64,
-    pub(crate) value_bytes_max: u64,
-    pub(crate) records_per_batch_max: u64,
-    pub(crate) pause_us_max: u64,
-    pub(crate) life_us_max: u64,
-    pub(crate) cache_bytes: usize,
-    pub(crate) deletes: bool,
-}
-
-impl Workload {
-    fn draw(chance: &mut Chance) -> Self {
-        let large = chance.one_in(4);
-        let pause_us_max = [20, 200, 1_000][chance.index(3)];
-        Self {
-            partitions: u32::try_from(chance.between(1, 3)).unwrap_or(1),
-            segment_bytes: if chance.coin() { 1 << 20 } else { 16 << 20 },
-            value_bytes_max: if large { 60_000 } else { 3_000 },
-            records_per_batch_max: chance.between(1, 4),
-            pause_us_max,
-            // Some hundred batches between two crashes, whether they come fast or slowly.
-            life_us_max: pause_us_max * 100 + 1_000,
-            cache_bytes: if chance.coin() { 64 << 10 } else { 4 << 20 },
-            deletes: chance.one_in(3),
-        }
-    }
+/// A run, from outside of the node.
+struct Run {
+    world: SimWorld,
+    node: NodeId,
+    plan: Chance,
+    workload: Rc<Workload>,
+    clients: Rc<RefCell<Clients>>,
+    were_closed: bool,
 }
 
 /// Runs a seed.
@@ -81,117 +56,194 @@ pub fn run(seed: u64) -> Result<SeedOutcome, Violation> {
     let mut plan = Chance::new(seed ^ 0x5eed_0f10_95ea_5eed);
     let world = SimWorld::new(seed, SimConfig::default());
     let node = world.add_node();
-    let workload = Workload::draw(&mut plan);
-    let histories: Vec<History> = (0..workload.partitions).map(History::new).collect();
-    let clients = Rc::new(RefCell::new(Clients {
-        histories,
-        next_record: 1,
-        violation: None,
-        partitions_recovered: 0,
-        torn_tails: 0,
-        done: false,
-    }));
-    for partition in 0..workload.partitions {
+    let workload = Rc::new(Workload::draw(&mut plan));
+    for (partition, _) in (0..).zip(&workload.partitions) {
         world
             .make_dir_all(node, &directory(partition))
-            .map_err(|error| Violation::NotServed {
-                partition,
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| not_served(partition, &error))?;
     }
-    let mut outcome = SeedOutcome::default();
-    let crashes = plan.between(2, 6);
-    for epoch in 1..=crashes {
-        start(&world, node, &clients, workload, epoch, false);
-        let in_recovery = epoch > 1 && plan.one_in(4);
-        if in_recovery {
-            world.run_for(Duration::from_micros(plan.below(3_000)));
-        } else {
-            await_recovery(&world, &clients, workload)?;
-            world.run_for(Duration::from_micros(plan.below(workload.life_us_max)));
-        }
-        if let Some(violation) = clients.borrow_mut().violation.take() {
-            return Err(violation);
-        }
-        let kind = if plan.one_in(4) {
-            CrashKind::Process
-        } else {
-            CrashKind::Power
-        };
-        outcome.crashes += 1;
-        outcome.crashes_with_unsynced += u64::from(world.has_unsynced(node));
-        let recovered = clients.borrow().partitions_recovered == workload.partitions as usize;
-        outcome.crashes_in_recovery += u64::from(!recovered);
-        world.crash(node, kind);
+    let clients = Rc::new(RefCell::new(Clients::new(&workload)));
+    let mut run = Run {
+        world,
+        node,
+        plan,
+        workload,
+        clients,
+        were_closed: false,
+    };
+    for number in 0..run.workload.lives {
+        let life = Life::draw(&mut run.plan, &run.workload, number == 0);
+        run.live(life)?;
     }
-    start(&world, node, &clients, workload, crashes + 1, true);
-    await_recovery(&world, &clients, workload)?;
-    let ended = world.run_until(PATIENCE, || {
-        clients.borrow().done || clients.borrow().violation.is_some()
-    });
-    let mut clients = clients.borrow_mut();
-    if let Some(violation) = clients.violation.take() {
-        return Err(violation);
-    }
-    if !ended {
-        let (what, seconds) = ("appending, reading and closing", PATIENCE.as_secs());
-        return Err(Violation::NoProgress {
-            partition: 0,
-            what,
-            seconds,
-        });
-    }
-    let disk = world.disk_stats(node);
-    outcome.torn_sectors = disk.torn_sectors;
-    outcome.injected_failures = disk.injected_failures;
-    outcome.torn_tails = clients.torn_tails;
-    outcome.records_appended = clients.next_record - 1;
-    outcome.records_checked = clients.histories.iter().map(History::checked).sum();
-    outcome.trace_hash = world.trace_hash();
-    Ok(outcome)
+    run.finish()
 }
 
 fn directory(partition: u32) -> PathBuf {
     PathBuf::from(format!("/data/topics/0/{partition}"))
 }
 
-fn start(
-    world: &SimWorld,
-    node: NodeId,
-    clients: &Rc<RefCell<Clients>>,
-    workload: Workload,
-    epoch: u64,
-    last: bool,
-) {
-    clients.borrow_mut().partitions_recovered = 0;
-    let incarnation = Incarnation {
-        clients: Rc::clone(clients),
-        workload,
-        epoch: u32::try_from(epoch).unwrap_or(u32::MAX),
-        last,
-    };
-    world.launch_local(node, move |reactor| incarnation.run(reactor));
-}
-
-fn await_recovery(
-    world: &SimWorld,
-    clients: &Rc<RefCell<Clients>>,
-    workload: Workload,
-) -> Result<(), Violation> {
-    let recovered = world.run_until(PATIENCE, || {
-        let clients = clients.borrow();
-        clients.violation.is_some() || clients.partitions_recovered == workload.partitions as usize
-    });
-    if let Some(violation) = clients.borrow_mut().violation.take() {
-        return Err(violation);
+impl Run {
+    fn live(&mut self, life: Life) -> Result<(), Violation> {
+        self.start(life);
+        if let Some(trouble) = life.trouble {
+            self.clients.borrow_mut().life.is_troubled = true;
+            match (trouble, trouble.fault()) {
+                (_, Some(fault)) => self.world.inject(self.node, fault),
+                (Trouble::Full { capacity_bytes }, _) => {
+                    self.world.set_capacity(self.node, capacity_bytes);
+                }
+                (Trouble::Fails { .. }, None) => {}
+            }
+        }
+        let in_recovery = life.ending == Ending::InRecovery;
+        let mut was_closed = false;
+        if in_recovery {
+            let time_us = self.plan.below(IN_RECOVERY_US_MAX);
+            self.world.run_for(Duration::from_micros(time_us));
+        } else {
+            if !matches!(life.trouble, Some(Trouble::Full { .. })) {
+                self.await_recovery()?;
+            }
+            let length = life.length(&mut self.plan, &self.workload);
+            self.world.run_for(length);
+            if let Some(Trouble::Full { .. }) = life.trouble {
+                self.make_room()?;
+            }
+            match life.ending {
+                Ending::InRoll => self.await_roll(),
+                Ending::Closed => was_closed = self.close(life)?,
+                Ending::Crash | Ending::InRecovery => {}
+            }
+        }
+        self.crash(life);
+        self.were_closed = was_closed;
+        self.violation()
     }
-    if !recovered {
-        let (what, seconds) = ("recovery", PATIENCE.as_secs());
-        return Err(Violation::NoProgress {
+
+    fn violation(&self) -> Result<(), Violation> {
+        self.clients
+            .borrow_mut()
+            .violation
+            .take()
+            .map_or(Ok(()), Err)
+    }
+
+    fn start(&self, life: Life) {
+        let incarnation = Incarnation {
+            clients: Rc::clone(&self.clients),
+            workload: Rc::clone(&self.workload),
+            role: life.role,
+            were_closed: self.were_closed,
+        };
+        self.world
+            .launch_local(self.node, move |reactor| incarnation.run(reactor));
+    }
+
+    fn await_recovery(&self) -> Result<(), Violation> {
+        self.await_clients(PATIENCE, "recovery", |clients, partitions| {
+            clients.life.settled == partitions
+        })
+    }
+
+    /// Runs until something holds of the clients, which must happen.
+    fn await_clients(
+        &self,
+        patience: Duration,
+        what: &'static str,
+        holds: impl Fn(&Clients, usize) -> bool,
+    ) -> Result<(), Violation> {
+        let partitions = self.workload.partitions.len();
+        let held = self.world.run_until(patience, || {
+            let clients = self.clients.borrow();
+            clients.violation.is_some() || holds(&clients, partitions)
+        });
+        self.violation()?;
+        if held {
+            return Ok(());
+        }
+        Err(Violation::NoProgress {
             partition: 0,
             what,
-            seconds,
-        });
+            seconds: patience.as_secs(),
+        })
     }
-    Ok(())
+
+    /// The device has room again: what was refused must be taken.
+    fn make_room(&self) -> Result<(), Violation> {
+        self.world.set_capacity(self.node, CAPACITY_BYTES);
+        self.await_recovery()?;
+        let before = self.clients.borrow().life.durable_records;
+        let can_append = {
+            let clients = self.clients.borrow();
+            let has_sync = self.workload.partitions.iter().any(|plan| plan.is_sync());
+            clients.life.offline == 0 && clients.life.appends && has_sync
+        };
+        if !can_append {
+            return Ok(());
+        }
+        let what = "appending after the device had room again";
+        self.await_clients(RESUME_PATIENCE, what, |clients, _| {
+            clients.life.durable_records > before || clients.life.offline > 0
+        })
+    }
+
+    /// Goes on until a log rolls, for a while at most, and a little into that.
+    fn await_roll(&mut self) {
+        let before = self.clients.borrow().rolls();
+        let patience = Duration::from_micros(self.workload.life_us_max);
+        let rolled = self.world.run_until(patience, || {
+            self.clients.borrow().violation.is_some() || self.clients.borrow().rolls() > before
+        });
+        self.clients.borrow_mut().met.crashes_in_roll += u64::from(rolled);
+        let time_us = self.plan.below(IN_ROLL_US_MAX);
+        self.world.run_for(Duration::from_micros(time_us));
+    }
+
+    /// Closes all logs; says whether all were.
+    fn close(&self, life: Life) -> Result<bool, Violation> {
+        self.clients.borrow_mut().life.is_closing = true;
+        self.await_clients(PATIENCE, "closing", |clients, partitions| {
+            clients.life.closed + clients.life.offline >= partitions
+        })?;
+        let clients = &mut *self.clients.borrow_mut();
+        let closed = clients.life.offline == 0 && life.trouble.is_none();
+        clients.met.closed_in_order += u64::from(closed);
+        Ok(closed)
+    }
+
+    fn crash(&self, life: Life) {
+        let settled = self.clients.borrow().life.settled == self.workload.partitions.len();
+        {
+            let met = &mut self.clients.borrow_mut().met;
+            met.crashes += 1;
+            met.power_losses += u64::from(life.crash == CrashKind::Power);
+            met.crashes_with_unsynced += u64::from(self.world.has_unsynced(self.node));
+            met.crashes_in_recovery += u64::from(!settled);
+        }
+        self.world.crash(self.node, life.crash);
+        self.world.clear_faults(self.node);
+        self.world.set_capacity(self.node, CAPACITY_BYTES);
+        self.clients.borrow_mut().end_life();
+    }
+
+    fn finish(mut self) -> Result<SeedOutcome, Violation> {
+        self.start(Life::LAST);
+        self.await_recovery()?;
+        self.await_clients(
+            PATIENCE,
+            "appending, reading and closing",
+            |clients, partitions| clients.life.closed == partitions,
+        )?;
+        self.were_closed = true;
+        let clients = &mut *self.clients.borrow_mut();
+        clients.end_life();
+        let disk = self.world.disk_stats(self.node);
+        Ok(SeedOutcome {
+            torn_sectors: disk.torn_sectors,
+            injected_failures: disk.injected_failures,
+            records_checked: clients.histories.iter().map(History::checked).sum(),
+            trace_hash: self.world.trace_hash(),
+            ..clients.met
+        })
+    }
 }

@@ -3,29 +3,71 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::history::Violation;
+use crate::violation::Violation;
 
-/// What a seed that passed went through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SeedOutcome {
+macro_rules! outcome {
+    ($($(#[doc = $doc:literal])+ $name:ident: $label:literal,)+) => {
+        /// What a seed that passed went through.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct SeedOutcome {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+            /// Equal for two runs of one seed.
+            pub trace_hash: u64,
+        }
+
+        impl SeedOutcome {
+            /// Adds the counts of another seed.
+            fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)+
+            }
+
+            /// The counts with their names, as they are printed.
+            fn lines(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($label, self.$name)),+]
+            }
+        }
+    };
+}
+
+outcome! {
     /// Crashes, of the power or of the process.
-    pub crashes: u64,
-    /// Crashes that found something that was not durable yet.
-    pub crashes_with_unsynced: u64,
+    crashes: "crashes",
+    /// Losses of power among them.
+    power_losses: "  of the power",
+    /// Crashes that found something written that was not durable yet.
+    crashes_with_unsynced: "  with unsynced writes",
     /// Crashes while a log recovered.
-    pub crashes_in_recovery: u64,
+    crashes_in_recovery: "  during recovery",
+    /// Crashes shortly after a roll had begun.
+    crashes_in_roll: "  during a roll",
+    /// Nodes, or their logs, that were closed in order.
+    closed_in_order: "closed in order",
     /// Sectors left as a mix of two versions.
-    pub torn_sectors: u64,
+    torn_sectors: "torn sectors",
     /// Logs that recovery found with a torn tail.
-    pub torn_tails: u64,
-    /// Records appended.
-    pub records_appended: u64,
-    /// Records read and compared with their history.
-    pub records_checked: u64,
+    torn_tails: "torn tails met",
     /// Failures of the device that were injected.
-    pub injected_failures: u64,
-    /// Equal for two runs of one seed.
-    pub trace_hash: u64,
+    injected_failures: "injected device failures",
+    /// Partitions that a failing device took offline until the next start.
+    partitions_offline: "  partitions offline by them",
+    /// Appends refused because the device was full.
+    appends_without_space: "appends refused, device full",
+    /// Segments begun in a prepared file.
+    rolls_prepared: "rolls with a prepared file",
+    /// Segments begun in a file that nobody had prepared.
+    rolls_unprepared: "rolls without",
+    /// Segments removed by retention or deletion.
+    segments_removed: "segments removed",
+    /// Checkpoints written.
+    checkpoints: "checkpoints",
+    /// Deletions of records that were answered.
+    deletions: "deletions of records",
+    /// Leader epochs begun.
+    epochs_begun: "leader epochs begun",
+    /// Records appended.
+    records_appended: "records appended",
+    /// Records read and compared with their history.
+    records_checked: "records checked",
 }
 
 /// Why a seed failed.
@@ -78,14 +120,7 @@ impl Totals {
         match result {
             Ok(outcome) => {
                 self.seeds_with_unsynced += u64::from(outcome.crashes_with_unsynced > 0);
-                self.sum.crashes += outcome.crashes;
-                self.sum.crashes_with_unsynced += outcome.crashes_with_unsynced;
-                self.sum.crashes_in_recovery += outcome.crashes_in_recovery;
-                self.sum.torn_sectors += outcome.torn_sectors;
-                self.sum.torn_tails += outcome.torn_tails;
-                self.sum.records_appended += outcome.records_appended;
-                self.sum.records_checked += outcome.records_checked;
-                self.sum.injected_failures += outcome.injected_failures;
+                self.sum.add(&outcome);
             }
             Err(failure) => self.failures.push((seed, failure)),
         }
@@ -95,14 +130,7 @@ impl Totals {
     pub fn merge(&mut self, other: Self) {
         self.seeds += other.seeds;
         self.seeds_with_unsynced += other.seeds_with_unsynced;
-        self.sum.crashes += other.sum.crashes;
-        self.sum.crashes_with_unsynced += other.sum.crashes_with_unsynced;
-        self.sum.crashes_in_recovery += other.sum.crashes_in_recovery;
-        self.sum.torn_sectors += other.sum.torn_sectors;
-        self.sum.torn_tails += other.sum.torn_tails;
-        self.sum.records_appended += other.sum.records_appended;
-        self.sum.records_checked += other.sum.records_checked;
-        self.sum.injected_failures += other.sum.injected_failures;
+        self.sum.add(&other.sum);
         self.failures.extend(other.failures);
         self.failures.sort_by_key(|(seed, _)| *seed);
     }
@@ -116,37 +144,17 @@ impl Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sum = &self.sum;
-        writeln!(f, "seeds                          {}", self.seeds)?;
-        writeln!(f, "  failed                       {}", self.failures.len())?;
-        writeln!(
-            f,
-            "  with unsynced data at crash  {}",
-            self.seeds_with_unsynced
-        )?;
-        writeln!(f, "crashes                        {}", sum.crashes)?;
-        writeln!(
-            f,
-            "  with unsynced data           {}",
-            sum.crashes_with_unsynced
-        )?;
-        writeln!(
-            f,
-            "  during recovery              {}",
-            sum.crashes_in_recovery
-        )?;
-        writeln!(f, "torn sectors                   {}", sum.torn_sectors)?;
-        writeln!(f, "torn tails met                 {}", sum.torn_tails)?;
-        writeln!(
-            f,
-            "injected device failures       {}",
-            sum.injected_failures
-        )?;
-        writeln!(f, "records appended               {}", sum.records_appended)?;
-        writeln!(f, "records checked                {}", sum.records_checked)?;
+        let mut line = |label: &str, count: u64| writeln!(f, "{label:<32} {count}");
+        line("seeds", self.seeds)?;
+        line("  failed", self.failures.len() as u64)?;
+        line("  crashed with unsynced writes", self.seeds_with_unsynced)?;
+        for (label, count) in self.sum.lines() {
+            line(label, count)?;
+        }
         write!(
             f,
-            "seeds per minute               {:.0}",
+            "{:<32} {:.0}",
+            "seeds per minute",
             self.seeds_per_minute()
         )
     }

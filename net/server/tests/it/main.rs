@@ -5,5 +5,4 @@ mod bad_input;
 mod client;
 mod control;
 mod data;
-mod sockets;
 mod world;

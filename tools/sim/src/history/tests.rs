@@ -1,107 +1,163 @@
 use super::*;
 
-fn read(history: &[(u64, RecordId)]) -> Vec<(u64, Vec<u8>)> {
-    history
-        .iter()
-        .map(|&(offset, id)| (offset, value_of(id, 40)))
-        .collect()
-}
+const FOUND: Found = Found {
+    log_start: 0,
+    log_end: 0,
+    now_ms: 0,
+};
 
-fn as_records(read: &[(u64, Vec<u8>)]) -> impl Iterator<Item = ReadRecord<'_>> {
-    read.iter().map(|(offset, value)| ReadRecord {
-        offset: *offset,
-        value,
-    })
+fn read(records: &[(u64, RecordId)]) -> Vec<ReadRecord> {
+    records
+        .iter()
+        .map(|&(offset, id)| ReadRecord {
+            offset,
+            epoch: 1,
+            id: Some(id),
+        })
+        .collect()
 }
 
 fn restarted(
     history: &mut History,
-    end: u64,
+    log_end: u64,
     records: &[(u64, RecordId)],
 ) -> Result<(), Violation> {
-    history.restarted(0, end, as_records(&read(records)))
+    history.restarted(Found { log_end, ..FOUND }, read(records))
 }
 
 fn history_of(sent: &[RecordId]) -> History {
-    let mut history = History::new(0);
-    sent.iter().for_each(|&id| history.sent(id));
+    let mut history = History::new(0, Retention::default());
+    sent.iter().for_each(|&id| history.sent(id, 0));
     history
 }
 
-#[test]
-fn a_value_tells_its_id_and_a_changed_one_does_not() {
-    let mut value = value_of(77, 100);
-    assert_eq!(id_of(&value), Some(77));
-    value[50] ^= 1;
-    assert_eq!(id_of(&value), None);
-    assert_eq!(id_of(&value_of(77, 0)), Some(77));
-    assert_eq!(id_of(&value_of(77, 100)[..99]), None);
+#[track_caller]
+fn fails_as(result: Result<(), Violation>, checker: &str) {
+    assert_eq!(result.unwrap_err().checker(), checker);
 }
 
 #[test]
 fn a_lost_acknowledgement_is_found() {
     let mut history = history_of(&[1, 2]);
-    history.acknowledged_at(1, 0).unwrap();
-    history.acknowledged_at(2, 1).unwrap();
+    history.acknowledged(1, 0, 1).unwrap();
+    history.acknowledged(2, 1, 1).unwrap();
     restarted(&mut history, 2, &[(0, 1), (1, 2)]).unwrap();
-    let violation = restarted(&mut history, 1, &[(0, 1)]).unwrap_err();
-    assert_eq!(violation.checker(), "acknowledged-lost");
+    fails_as(restarted(&mut history, 1, &[(0, 1)]), "acknowledged-lost");
+}
+
+#[test]
+fn what_was_said_to_be_durable_must_stay() {
+    let mut history = history_of(&[1, 2]);
+    history.appended(1, 0, 1).unwrap();
+    history.appended(2, 1, 1).unwrap();
+    history.durable_to(1);
+    restarted(&mut history, 1, &[(0, 1)]).unwrap();
+    fails_as(restarted(&mut history, 0, &[]), "acknowledged-lost");
 }
 
 #[test]
 fn an_unknown_append_may_be_there_or_not_but_not_come_back() {
     let mut history = history_of(&[1, 2]);
-    history.acknowledged_at(1, 0).unwrap();
+    history.acknowledged(1, 0, 1).unwrap();
     restarted(&mut history, 1, &[(0, 1)]).unwrap();
-    let violation = restarted(&mut history, 2, &[(0, 1), (1, 2)]).unwrap_err();
-    assert_eq!(violation.checker(), "cut-off-returned");
+    fails_as(
+        restarted(&mut history, 2, &[(0, 1), (1, 2)]),
+        "cut-off-returned",
+    );
+}
+
+#[test]
+fn the_offset_of_a_lost_unknown_append_is_free_for_another() {
+    let mut history = history_of(&[1]);
+    history.appended(1, 0, 1).unwrap();
+    history
+        .served(read(&[(0, 1)]), 0)
+        .expect("read before it was durable");
+    restarted(&mut history, 0, &[]).unwrap();
+    history.sent(2, 0);
+    history.appended(2, 0, 1).unwrap();
+    restarted(&mut history, 1, &[(0, 2)]).unwrap();
 }
 
 #[test]
 fn what_a_restart_served_must_stay() {
     let mut history = history_of(&[1]);
     restarted(&mut history, 1, &[(0, 1)]).unwrap();
-    assert_eq!(
-        restarted(&mut history, 0, &[]).unwrap_err().checker(),
-        "served-vanished"
-    );
+    fails_as(restarted(&mut history, 0, &[]), "served-vanished");
 }
 
 #[test]
 fn a_record_that_is_twice_there_is_found() {
     let mut history = history_of(&[1]);
-    let violation = restarted(&mut history, 2, &[(0, 1), (1, 1)]).unwrap_err();
-    assert_eq!(violation.checker(), "moved-or-twice");
+    fails_as(
+        restarted(&mut history, 2, &[(0, 1), (1, 1)]),
+        "moved-or-twice",
+    );
+}
+
+#[test]
+fn a_record_of_another_epoch_is_found() {
+    let mut history = history_of(&[1]);
+    history.acknowledged(1, 0, 2).unwrap();
+    fails_as(restarted(&mut history, 1, &[(0, 1)]), "moved-or-twice");
+}
+
+#[test]
+fn records_out_of_order_are_found() {
+    let mut history = history_of(&[1, 2]);
+    fails_as(
+        restarted(&mut history, 2, &[(0, 2), (1, 1)]),
+        "not-in-order",
+    );
 }
 
 #[test]
 fn holes_and_foreign_bytes_are_found() {
     let mut history = history_of(&[1, 2]);
-    assert_eq!(
-        restarted(&mut history, 3, &[(0, 1), (2, 2)])
-            .unwrap_err()
-            .checker(),
-        "not-dense"
-    );
+    fails_as(restarted(&mut history, 3, &[(0, 1), (2, 2)]), "not-dense");
     let mut history = history_of(&[1]);
-    assert_eq!(
-        restarted(&mut history, 1, &[(0, 9)]).unwrap_err().checker(),
-        "content-changed"
-    );
+    fails_as(restarted(&mut history, 1, &[(0, 9)]), "content-changed");
     let mut history = history_of(&[1]);
-    assert_eq!(
-        restarted(&mut history, 2, &[(0, 1)]).unwrap_err().checker(),
-        "not-dense"
+    fails_as(restarted(&mut history, 2, &[(0, 1)]), "not-dense");
+}
+
+#[test]
+fn deleted_records_are_not_missed_and_others_are() {
+    let mut history = history_of(&[1, 2, 3]);
+    (1..=3)
+        .try_for_each(|id| history.acknowledged(id, id - 1, 1))
+        .unwrap();
+    history.deletion_asked(1);
+    let found = |log_start| Found {
+        log_start,
+        log_end: 3,
+        now_ms: 0,
+    };
+    history
+        .restarted(found(1), read(&[(1, 2), (2, 3)]))
+        .unwrap();
+    fails_as(
+        history.restarted(found(2), read(&[(2, 3)])),
+        "removed-too-early",
+    );
+    fails_as(
+        history.restarted(found(0), read(&[(0, 1), (1, 2), (2, 3)])),
+        "watermark-went-back",
     );
 }
 
 #[test]
-fn deleted_records_are_not_missed() {
-    let mut history = history_of(&[1, 2]);
-    history.acknowledged_at(1, 0).unwrap();
-    history.acknowledged_at(2, 1).unwrap();
-    history.delete_below(1);
-    let kept = read(&[(1, 2)]);
-    history.restarted(1, 2, as_records(&kept)).unwrap();
-    restarted(&mut history, 2, &[(0, 1), (1, 2)]).unwrap();
+fn retention_removes_old_records_only() {
+    let retention = Retention {
+        by_size: false,
+        ms: Some(10),
+    };
+    let mut history = History::new(0, retention);
+    history.sent(1, 0);
+    history.sent(2, 5);
+    history.acknowledged(1, 0, 1).unwrap();
+    history.acknowledged(2, 1, 1).unwrap();
+    history.started_at(1, 10).unwrap();
+    fails_as(history.started_at(2, 14), "removed-too-early");
+    history.started_at(2, 15).unwrap();
 }

@@ -7,23 +7,35 @@ use futures_util::future::LocalBoxFuture;
 use ringlog_log::BulkFiles;
 use ringlog_reactor::{OpenOptions, Reactor};
 
+use super::workload::Bulk;
+
 /// Bytes of zeros written at once.
 const CHUNK_BYTES: u64 = 256 << 10;
 
 /// Prepares files through the reactor of the core that asks for them.
 pub(crate) struct SimFiles {
     reactor: Reactor,
+    bulk: Bulk,
 }
 
 impl SimFiles {
-    pub(crate) fn new(reactor: Reactor) -> Self {
-        Self { reactor }
+    pub(crate) fn new(reactor: Reactor, bulk: Bulk) -> Self {
+        Self { reactor, bulk }
     }
 }
 
 impl BulkFiles for SimFiles {
     fn prepare(&self, path: PathBuf, len_bytes: u64) -> LocalBoxFuture<'static, io::Result<()>> {
         let reactor = self.reactor.clone();
+        match self.bulk {
+            Bulk::Nobody => {
+                return Box::pin(async { Err(io::ErrorKind::Unsupported.into()) });
+            }
+            Bulk::Fails if reactor.random_u64().is_multiple_of(3) => {
+                return Box::pin(async { Err(io::ErrorKind::Other.into()) });
+            }
+            Bulk::Fails | Bulk::Works => {}
+        }
         // The work begins at once, and is given up when the future is dropped.
         Box::pin(self.reactor.spawn("prepare", async move {
             let options = OpenOptions {

@@ -1,0 +1,275 @@
+//! What a run of the log scenario does, drawn from its seed before it begins.
+
+use std::time::Duration;
+
+use ringlog_log::{Durability, LogConfig};
+use ringlog_reactor::sim::{Chance, CrashKind, DiskFault, FaultTrigger, FaultyOp};
+
+use crate::batch::value_bytes_for;
+use crate::history::Retention;
+
+/// The same for all lives of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Workload {
+    pub(crate) partitions: Vec<PartitionPlan>,
+    /// Lives that end in a crash, before the last one.
+    pub(crate) lives: u64,
+    pub(crate) pause_us_max: u64,
+    pub(crate) life_us_max: u64,
+    pub(crate) cache_bytes: usize,
+    pub(crate) bulk: Bulk,
+    /// Whether devices fail, or fill up, in some of the lives.
+    pub(crate) is_troubled: bool,
+}
+
+/// Who prepares files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bulk {
+    Works,
+    Nobody,
+    /// One preparation in three fails.
+    Fails,
+}
+
+/// What is done with a partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartitionPlan {
+    pub(crate) config: LogConfig,
+    pub(crate) batches: Batches,
+    /// One action in so many is not an append; none without.
+    pub(crate) changes_one_in: Option<u64>,
+}
+
+/// The sizes of batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Batches {
+    /// A few records of up to 200 bytes.
+    Tiny,
+    /// One record, and exactly a block or a part of it.
+    Blocks(usize),
+    /// A few records of up to 3 000 bytes.
+    Mixed,
+    /// A few records of up to 60 000 bytes.
+    Large,
+}
+
+impl Batches {
+    /// Value lengths of the records of a batch, from random numbers.
+    pub(crate) fn draw(self, mut random_below: impl FnMut(u64) -> u64) -> Vec<usize> {
+        let (records_max, bytes_max) = match self {
+            Self::Blocks(bytes) => return vec![value_bytes_for(bytes)],
+            Self::Tiny => (4, 200),
+            Self::Mixed => (8, 3_000),
+            Self::Large => (3, 60_000),
+        };
+        let records = 1 + random_below(records_max);
+        (0..records)
+            .map(|_| usize::try_from(random_below(bytes_max)).unwrap_or(0))
+            .collect()
+    }
+}
+
+impl Workload {
+    pub(crate) fn draw(chance: &mut Chance) -> Self {
+        let pause_us_max = [20, 100, 400][chance.index(3)];
+        let partitions = 1 + chance.below(3);
+        let partitions = (0..partitions)
+            .map(|_| PartitionPlan::draw(chance))
+            .collect();
+        // One run in forty goes on long enough for checkpoints that are due by size.
+        let appends = if chance.one_in(40) { 500 } else { 50 };
+        Self {
+            partitions,
+            lives: chance.between(2, 6),
+            pause_us_max,
+            life_us_max: pause_us_max * appends + 1_500,
+            cache_bytes: if chance.coin() { 64 << 10 } else { 4 << 20 },
+            bulk: match chance.below(8) {
+                0 => Bulk::Nobody,
+                1 => Bulk::Fails,
+                _ => Bulk::Works,
+            },
+            is_troubled: chance.one_in(4),
+        }
+    }
+}
+
+impl PartitionPlan {
+    fn draw(chance: &mut Chance) -> Self {
+        let batches = match chance.below(8) {
+            0 | 1 => Batches::Tiny,
+            2 | 3 => Batches::Blocks([512, 1_024, 2_048, 4_096, 4_096][chance.index(5)]),
+            4 | 5 => Batches::Mixed,
+            _ => Batches::Large,
+        };
+        let mut config = LogConfig {
+            durability: if chance.one_in(4) {
+                Durability::Async
+            } else {
+                Durability::Sync
+            },
+            segment_bytes: [1 << 20, 1 << 20, 2 << 20, 16 << 20][chance.index(4)],
+            flush_ms: chance.between(1, 5),
+            ..LogConfig::default()
+        };
+        let rolls_by_age = chance.one_in(3);
+        if rolls_by_age {
+            config.segment_ms = chance.between(1, 10);
+        }
+        let is_removing = chance.one_in(3);
+        if is_removing && chance.coin() {
+            config.retention_bytes = Some(chance.between(0, 2 << 20));
+        } else if is_removing {
+            config.retention_ms = Some(chance.between(2, 40));
+        }
+        Self {
+            config,
+            batches,
+            changes_one_in: (rolls_by_age || is_removing || chance.one_in(3))
+                .then(|| chance.between(4, 30)),
+        }
+    }
+
+    /// Whether what is acknowledged is durable.
+    pub(crate) fn is_sync(&self) -> bool {
+        self.config.durability != Durability::Async
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        let default = LogConfig::default();
+        Retention {
+            by_size: self.config.retention_bytes.is_some(),
+            ms: self
+                .config
+                .retention_ms
+                .filter(|_| self.config.retention_ms != default.retention_ms),
+        }
+    }
+}
+
+/// One life of the node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) role: Role,
+    pub(crate) ending: Ending,
+    pub(crate) crash: CrashKind,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// What happens in a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Begins an epoch, appends and reads.
+    Leads,
+    /// Appends in the epoch that is there, as a replica does.
+    Follows,
+    /// Reads only.
+    Reads,
+    /// As a leader, but with an end, nothing hindering it.
+    Finishes,
+}
+
+/// How a life ends; each time with a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// At any time.
+    Crash,
+    /// Before or while the logs recover.
+    InRecovery,
+    /// Shortly after a roll has begun.
+    InRoll,
+    /// After the logs were closed in order.
+    Closed,
+}
+
+/// What the device does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// An operation fails after so many of its kind.
+    Fails { op: FaultyOp, after: u32 },
+    /// The device has this size for the first half of the life.
+    Full { capacity_bytes: u64 },
+}
+
+impl Trouble {
+    pub(crate) fn fault(self) -> Option<DiskFault> {
+        let Self::Fails { op, after } = self else {
+            return None;
+        };
+        Some(DiskFault {
+            op,
+            path_contains: String::new(),
+            trigger: FaultTrigger::After(after),
+            error: std::io::ErrorKind::Other,
+        })
+    }
+}
+
+impl Life {
+    pub(crate) fn draw(chance: &mut Chance, workload: &Workload, is_first: bool) -> Self {
+        let role = match chance.below(8) {
+            0 | 1 => Role::Follows,
+            2 if !is_first => Role::Reads,
+            _ => Role::Leads,
+        };
+        let ending = match chance.below(12) {
+            0 | 1 if !is_first => Ending::InRecovery,
+            2 | 3 => Ending::InRoll,
+            4 => Ending::Closed,
+            _ => Ending::Crash,
+        };
+        let trouble = (workload.is_troubled && chance.coin()).then(|| Trouble::draw(chance));
+        let crash = if chance.one_in(3) {
+            CrashKind::Process
+        } else {
+            CrashKind::Power
+        };
+        Self {
+            role,
+            ending,
+            crash,
+            trouble,
+        }
+    }
+
+    pub(crate) const LAST: Self = Self {
+        role: Role::Finishes,
+        ending: Ending::Closed,
+        crash: CrashKind::Process,
+        trouble: None,
+    };
+
+    /// How long the node goes on after its logs have recovered.
+    pub(crate) fn length(self, chance: &mut Chance, workload: &Workload) -> Duration {
+        let us_max = match self.role {
+            Role::Reads => 2_000,
+            _ => workload.life_us_max,
+        };
+        Duration::from_micros(chance.below(us_max))
+    }
+}
+
+impl Trouble {
+    fn draw(chance: &mut Chance) -> Self {
+        let kinds = [
+            FaultyOp::Write,
+            FaultyOp::Write,
+            FaultyOp::Sync,
+            FaultyOp::Sync,
+            FaultyOp::Read,
+            FaultyOp::SyncDir,
+            FaultyOp::Open,
+            FaultyOp::Resize,
+            FaultyOp::Rename,
+        ];
+        if chance.one_in(3) {
+            return Self::Full {
+                capacity_bytes: chance.between(0, 8) << 20,
+            };
+        }
+        Self::Fails {
+            op: kinds[chance.index(kinds.len())],
+            after: u32::try_from(chance.below(30)).unwrap_or(0),
+        }
+    }
+}
