@@ -241,3 +241,28 @@ fn what_is_missing_or_wrong_is_told() {
     };
     assert_eq!(position, in_first[1]);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        changes in proptest::collection::vec((0..4_usize, 0..400_usize, proptest::prelude::any::<u8>()), 1..40),
+        cut in 0..9_000_usize,
+    ) {
+        let (mut files, ..) = Files::good();
+        for (file, position, byte) in changes {
+            let bytes = &mut files.0[file].1;
+            let position = position % bytes.len();
+            bytes[position] = byte;
+        }
+        let bytes = files.file(SECOND);
+        bytes.truncate(cut.max(1));
+        files.verify();
+    }
+
+    #[test]
+    fn random_bytes_are_no_checkpoint_and_no_index(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+        proptest::prop_assert!(Checkpoint::decode(&bytes).is_none());
+        proptest::prop_assert!(crate::index_file::decode(&bytes, Offset::ZERO).is_none());
+        walk_segment(&mut &bytes[..], None, |_| {}).unwrap();
+    }
+}
