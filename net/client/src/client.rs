@@ -237,10 +237,11 @@ impl TopicInfo {
     ///
     /// [`ClientError::UnknownPartition`].
     pub fn partition(&self, partition: PartitionIndex) -> Result<&PartitionInfo, ClientError> {
-        let found = self
-            .partitions
-            .iter()
-            .find(|one| one.id.partition == partition);
+        // They are in order, so that it is mostly where its number says.
+        let place = usize::try_from(partition.get()).unwrap_or(usize::MAX);
+        let is_it = |one: &&PartitionInfo| one.id.partition == partition;
+        let there = self.partitions.get(place).filter(is_it);
+        let found = there.or_else(|| self.partitions.iter().find(is_it));
         found.ok_or_else(|| ClientError::UnknownPartition {
             topic: self.name.clone(),
             partition,

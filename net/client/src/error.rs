@@ -26,6 +26,16 @@ pub enum ConnectError {
         /// What the system said.
         reason: String,
     },
+    /// A broker answered that takes no connections now.
+    #[error("{address} takes no connections now: {message} ({code})")]
+    NotNow {
+        /// Where.
+        address: String,
+        /// The reason, for programs.
+        code: ErrorCode,
+        /// The reason, for people.
+        message: String,
+    },
     /// Somebody answered who is no broker of this version.
     #[error("{address} does not answer as a broker: {reason}")]
     Hello {
@@ -150,6 +160,7 @@ impl ClientError {
             Self::NoLeader { .. } => ErrorCode::NotLeader,
             Self::Encode(_) => ErrorCode::InvalidRequest,
             Self::Lost { .. } | Self::BadAnswer { .. } => ErrorCode::UnknownOutcome,
+            Self::Connect(ConnectError::NotNow { code, .. }) => *code,
             Self::Connect(_) | Self::NotSent { .. } => ErrorCode::None,
         }
     }
@@ -157,7 +168,7 @@ impl ClientError {
     /// Whether the same request may succeed later.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Connect(ConnectError::Refused { .. })
+            Self::Connect(ConnectError::Refused { .. } | ConnectError::NotNow { .. })
             | Self::NotSent { .. }
             | Self::NoLeader { .. } => true,
             Self::Refused { code, .. } => code.is_retriable(),

@@ -11,18 +11,21 @@ mod reader;
 
 use std::cell::Cell;
 use std::fmt::Display;
+use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 use ringlog_reactor::{Instant, Signal, TcpStream};
-use ringlog_wire::{Api, ErrorResponse, FrameHeader};
+use ringlog_shard::Budget;
+use ringlog_wire::{Api, ErrorResponse, FrameError, FrameHeader};
 
 pub(crate) use self::hello::SOFTWARE;
 use self::outbox::Outbox;
 use self::reader::{FrameReader, ReadError};
+use crate::ending::Ending;
 use crate::failure::Failure;
-use crate::handlers::{self, Begun, Request, Response};
-use crate::limits::REQUESTS_IN_FLIGHT_MAX;
+use crate::handlers::{self, Begun, Request, Response, Session};
+use crate::limits::{CONNECTION_ANSWER_BYTES_MAX, IDLE_TIMEOUT, REQUESTS_IN_FLIGHT_MAX};
 use crate::metrics::Verdict;
 use crate::shard::Shard;
 use crate::shard::peer::HandOver;
@@ -44,8 +47,11 @@ pub(crate) fn greet(shard: &Rc<Shard>, stream: TcpStream) {
 
 /// Takes over a connection whose hello asked for this shard.
 pub(crate) fn adopt(shard: &Rc<Shard>, hand_over: HandOver) {
-    let open = Open::new(shard);
     let stream = shard.reactor.adopt(hand_over.socket);
+    if !shard.has_room_for_connection(stream.peer_addr()) {
+        return;
+    }
+    let open = Open::new(shard);
     let shard = Rc::clone(shard);
     let reactor = shard.reactor.clone();
     reactor
@@ -76,42 +82,55 @@ impl Drop for Open {
     }
 }
 
-/// What the requests of a connection share.
+/// A connection after its hello.
 struct Connection {
-    shard: Rc<Shard>,
-    outbox: Rc<Outbox>,
+    session: Rc<Session>,
+    outbox: Outbox,
     in_flight: Cell<usize>,
     /// Notified when a request has been answered.
     answered: Signal,
+    /// When a byte was received or a request answered last.
+    active: Cell<Instant>,
 }
 
 /// Serves a connection until it ends; `first` is the answer to its hello.
 async fn serve(shard: &Rc<Shard>, stream: TcpStream, first: Response) {
     let peer = stream.peer_addr();
-    let stream = Rc::new(stream);
     let connection = Rc::new(Connection {
-        shard: Rc::clone(shard),
-        outbox: Rc::new(Outbox::default()),
+        session: Rc::new(Session {
+            shard: Rc::clone(shard),
+            answers: Budget::new(CONNECTION_ANSWER_BYTES_MAX),
+            ending: Ending::default(),
+        }),
+        outbox: Outbox::default(),
         in_flight: Cell::new(0),
         answered: Signal::default(),
+        active: Cell::new(shard.reactor.now()),
     });
     connection.outbox.push(first);
     let ended = {
-        let read = std::pin::pin!(read(&connection, &stream));
-        let write = std::pin::pin!(connection.outbox.send_all(shard, &stream));
-        match select(read, write).await {
-            Either::Left((ended, write)) => {
-                // What is under way is still answered, unless the stream itself is gone.
-                if matches!(ended, Ok(()) | Err(ReadError::Frame(_))) {
-                    connection.finish().await;
-                    drop(write.await);
-                }
-                ended.map_err(|error| error.to_string())
+        let work = pin!(connection.work(&stream));
+        let write = pin!(connection.outbox.send_all(shard, &stream));
+        let idle = pin!(connection.idle());
+        match select(idle, select(work, write)).await {
+            Either::Left(((), _)) => Err(format!(
+                "nothing was asked for {} s",
+                IDLE_TIMEOUT.as_secs()
+            )),
+            Either::Right((Either::Left((Err(error), _)), _)) => Err(error.to_string()),
+            Either::Right((Either::Left((Ok(ended), write)), _)) => {
+                let sent = write.await.map_err(|error| error.to_string());
+                ended.map_err(|error| error.to_string()).and(sent)
             }
-            Either::Right((sent, _)) => sent.map_err(|error| error.to_string()),
+            Either::Right((Either::Right((Ok(()), work)), _)) => match work.await {
+                Ok(ended) => ended.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            },
+            Either::Right((Either::Right((Err(error), _)), _)) => Err(error.to_string()),
         }
     };
-    connection.outbox.close();
+    connection.session.ending.come();
+    connection.outbox.abandon();
     if let Err(reason) = ended {
         fail(shard, peer, &reason);
     }
@@ -125,17 +144,14 @@ fn fail(shard: &Shard, peer: std::net::SocketAddr, reason: &dyn Display) {
 
 /// Reads requests and begins them, until the client or the broker ends the connection.
 async fn read(connection: &Rc<Connection>, stream: &TcpStream) -> Result<(), ReadError> {
-    let shard = &connection.shard;
+    let shard = &connection.session.shard;
     let mut reader = FrameReader::new(shard, stream);
+    let mut drain = shard.drain_began();
     loop {
         connection.room().await;
-        let request = {
-            let next = std::pin::pin!(reader.next());
-            let drain = std::pin::pin!(shard.drain_began());
-            match select(next, drain).await {
-                Either::Left((next, _)) => next,
-                Either::Right(_) => return Ok(()),
-            }
+        let request = match select(pin!(reader.next()), &mut drain).await {
+            Either::Left((next, _)) => next,
+            Either::Right(_) => return Ok(()),
         };
         match request {
             Ok(Some(request)) => connection.begin(request).await,
@@ -151,6 +167,42 @@ async fn read(connection: &Rc<Connection>, stream: &TcpStream) -> Result<(), Rea
 }
 
 impl Connection {
+    /// Reads requests to the end of the stream or of its sense, and then waits until all of them are answered and
+    /// the writer may end. Fails at once when the stream is gone.
+    async fn work(
+        self: &Rc<Self>,
+        stream: &TcpStream,
+    ) -> Result<Result<(), FrameError>, ReadError> {
+        let ended = match read(self, stream).await {
+            Ok(()) => Ok(()),
+            Err(ReadError::Frame(error)) => Err(error),
+            Err(gone) => return Err(gone),
+        };
+        self.session.ending.come();
+        self.answered
+            .wait(|| (self.in_flight.get() == 0).then_some(()))
+            .await;
+        self.outbox.close();
+        Ok(ended)
+    }
+
+    /// Ends when the connection has been of no use for too long.
+    async fn idle(&self) {
+        let reactor = &self.session.shard.reactor;
+        loop {
+            let is_busy = self.in_flight.get() > 0;
+            let since = if is_busy {
+                reactor.now()
+            } else {
+                self.active.get()
+            };
+            if reactor.now().since(since) >= IDLE_TIMEOUT {
+                return;
+            }
+            reactor.sleep_until(since + IDLE_TIMEOUT).await;
+        }
+    }
+
     /// Waits until another request may begin.
     async fn room(&self) {
         self.answered
@@ -159,35 +211,29 @@ impl Connection {
         self.outbox.room().await;
     }
 
-    /// Waits until all requests are answered, and lets the writer end behind the last answer.
-    async fn finish(&self) {
-        self.answered
-            .wait(|| (self.in_flight.get() == 0).then_some(()))
-            .await;
-        self.outbox.close();
-    }
-
     /// Begins a request. Returns when the next one may begin without overtaking it.
     async fn begin(self: &Rc<Self>, request: Request) {
-        let began = self.shard.reactor.now();
+        let shard = &self.session.shard;
+        let began = shard.reactor.now();
+        self.active.set(began);
         let header = request.header;
         let api = match header.api() {
             Ok(api) => api,
             Err(error) => {
-                self.shard.metrics.frames_refused.add(1);
+                shard.metrics.frames_refused.add(1);
                 let failure = Failure::new(error.error_code(), error);
-                self.respond(self.shard.refuse(&header, &failure));
+                self.respond(shard.refuse(&header, &failure));
                 return;
             }
         };
-        let in_flight = &self.shard.metrics.requests_in_flight;
+        let in_flight = &shard.metrics.requests_in_flight;
         in_flight.set(in_flight.get() + 1);
         self.in_flight.set(self.in_flight.get() + 1);
-        match handlers::begin(&self.shard, api, request).await {
+        match handlers::begin(&self.session, api, request).await {
             Begun::Done(result) => self.end(api, &header, began, result),
             Begun::Running(work) => {
                 let connection = Rc::clone(self);
-                self.shard
+                shard
                     .reactor
                     .spawn(api.name(), async move {
                         let result = work.await;
@@ -206,22 +252,25 @@ impl Connection {
         began: Instant,
         result: Result<Option<Response>, Failure>,
     ) {
-        let took = self.shard.reactor.now().since(began);
+        let shard = &self.session.shard;
+        let now = shard.reactor.now();
+        self.active.set(now);
+        let took = now.since(began);
         let verdict = if result.is_ok() {
             Verdict::Served
         } else {
             Verdict::Refused
         };
-        self.shard.metrics.answered(api, took, verdict);
+        shard.metrics.answered(api, took, verdict);
         let response = match result {
             Ok(response) => response,
             Err(failure) => {
                 tracing::debug!(%api, code = failure.code.name(), reason = %failure.message, "a request is refused");
-                self.shard.refuse(header, &failure)
+                shard.refuse(header, &failure)
             }
         };
         self.respond(response);
-        let in_flight = &self.shard.metrics.requests_in_flight;
+        let in_flight = &shard.metrics.requests_in_flight;
         in_flight.set(in_flight.get().saturating_sub(1));
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         self.answered.notify();
@@ -234,10 +283,10 @@ impl Connection {
     }
 
     /// Tells why the connection is about to be closed, as far as the client can still be reached in step.
-    fn refuse_stream(&self, reader: &FrameReader<'_>, error: &ringlog_wire::FrameError) {
+    fn refuse_stream(&self, reader: &FrameReader<'_>, error: &FrameError) {
         if let Some(header) = reader.last_header() {
             let failure = Failure::new(error.error_code(), error);
-            self.respond(self.shard.refuse(&header, &failure));
+            self.respond(self.session.shard.refuse(&header, &failure));
         }
     }
 }
@@ -247,9 +296,6 @@ impl Shard {
     pub(crate) fn refuse(&self, header: &FrameHeader, failure: &Failure) -> Option<Response> {
         let error = ErrorResponse::new(failure.code, failure.message.clone());
         let head = self.encode_error(header.api_raw(), header.correlation_id(), &error)?;
-        Some(Response {
-            head,
-            payload: Vec::new(),
-        })
+        Some(Response::without_payload(head))
     }
 }

@@ -16,9 +16,11 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
+use ringlog_shard::{Budget, Share};
 use ringlog_wire::{Api, Body, ErrorCode, FrameError, FrameHeader, Message, frame};
 
 use crate::control::request::ControlRequest;
+use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::shard::Shard;
 
@@ -30,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) head: Bytes,
     /// What follows the body.
     pub(crate) payload: Bytes,
+    /// The memory that it holds, when it is large.
+    pub(crate) _memory: Option<Share>,
 }
 
 impl Request {
@@ -48,6 +52,19 @@ pub(crate) struct Response {
     pub(crate) head: Bytes,
     /// What follows the body.
     pub(crate) payload: Vec<Bytes>,
+    /// The memory that the payload holds on to until it is sent.
+    pub(crate) memory: Vec<Share>,
+}
+
+impl Response {
+    /// One that is header and body.
+    pub(crate) fn without_payload(head: Bytes) -> Self {
+        Self {
+            head,
+            payload: Vec::new(),
+            memory: Vec::new(),
+        }
+    }
 }
 
 /// What a request comes to: an answer, none when it wants none, or why it is refused as a whole.
@@ -64,8 +81,18 @@ pub(crate) enum Begun {
     Running(Running),
 }
 
+/// What the requests of one connection share.
+pub(crate) struct Session {
+    pub(crate) shard: Rc<Shard>,
+    /// Bytes of records in the answers of this connection.
+    pub(crate) answers: Budget,
+    /// The client sends no more requests: nothing is worth waiting for.
+    pub(crate) ending: Ending,
+}
+
 /// Begins a request. Only a produce does something before this returns, so that produces keep their order.
-pub(crate) async fn begin(shard: &Rc<Shard>, api: Api, request: Request) -> Begun {
+pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> Begun {
+    let shard = &session.shard;
     if shard.is_draining() {
         return Begun::Done(Err(Failure::shutting_down()));
     }
@@ -76,7 +103,7 @@ pub(crate) async fn begin(shard: &Rc<Shard>, api: Api, request: Request) -> Begu
             "hello is the first request of a connection, and comes once",
         ))),
         Api::Produce => produce::begin(shard, request).await,
-        Api::Fetch => Begun::Running(Box::pin(fetch::handle(shard, request))),
+        Api::Fetch => Begun::Running(Box::pin(fetch::handle(Rc::clone(session), request))),
         Api::Metadata => Begun::Done(metadata::handle(&shard, &request)),
         Api::DescribeCluster => Begun::Done(describe_cluster::handle(&shard, &request)),
         Api::ListOffsets => Begun::Running(Box::pin(list_offsets::handle(shard, request))),
@@ -92,10 +119,7 @@ impl Shard {
     /// Answers a request with a message that has no payload.
     pub(crate) fn respond<M: Message>(&self, request: &Request, message: &M) -> Outcome {
         let head = self.encode(request.header.correlation_id(), message)?;
-        Ok(Some(Response {
-            head,
-            payload: Vec::new(),
-        }))
+        Ok(Some(Response::without_payload(head)))
     }
 
     /// Asks the control task.

@@ -15,6 +15,7 @@ pub mod broker;
 pub mod cluster_view;
 mod connection;
 pub mod control;
+mod ending;
 pub mod failure;
 mod handlers;
 pub mod limits;

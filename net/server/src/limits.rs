@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use ringlog_wire::limits::{FRAME_BYTES_MAX, HELLO_BODY_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use ringlog_reactor::limits::BUFFER_BYTES_MAX;
+use ringlog_wire::limits::{
+    BATCH_BYTES_MAX, BODY_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES, HELLO_BODY_BYTES_MAX,
+    PAYLOAD_BYTES_MAX, REQUEST_PARTITIONS_MAX,
+};
 
 /// Connections of a broker, all shards together.
 pub const CONNECTIONS_MAX: usize = 10_000;
@@ -13,6 +17,13 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 128;
 /// Bytes of answers that may wait for a slow reader; then its connection is not read from.
 pub const OUTBOX_BYTES_MAX: usize = 8 << 20;
 
+/// Bytes of records that the answers of one connection may hold on to, being read or waiting to be sent; then its
+/// fetches wait. One answer is never refused for it.
+pub const CONNECTION_ANSWER_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
+
+/// Bytes that are given to one send, so that each makes progress within the time-out.
+pub const SEND_BYTES_MAX: usize = 1 << 20;
+
 /// What is received at once on a connection that has been quiet.
 pub const RECV_BYTES_MIN: usize = 4 << 10;
 
@@ -21,6 +32,9 @@ pub const RECV_BYTES_MAX: usize = 64 << 10;
 
 /// How long a new connection may take to say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may be open without a request under way or a byte received.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How long a frame may take from its first byte to its last.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,6 +72,55 @@ pub const SHARD_MEMORY_BYTES_MIN: usize = 96 << 20;
 /// Part of a shard's memory that the tails of its logs may keep after they were written.
 pub const CACHE_PART: (usize, usize) = (1, 2);
 
+/// The largest frame that is received together with ordinary ones: a body and one batch.
+pub const LARGE_FRAME_BYTES_MAX: usize = HEADER_BYTES + BODY_BYTES_MAX + BATCH_BYTES_MAX;
+
+/// Part of a shard's memory that frames above [`RECV_BYTES_MAX`] may hold while they are received. A frame that gets
+/// none waits; smaller ones go on.
+pub const LARGE_FRAMES_PART: (usize, usize) = (1, 8);
+
+/// The same for frames above [`LARGE_FRAME_BYTES_MAX`], so that a few clients which announce as much as they may and
+/// then stop keep nobody but their like waiting.
+pub const HUGE_FRAMES_PART: (usize, usize) = (1, 8);
+
+/// Part of a shard's memory that answers with records may hold on to, of all connections together.
+pub const ANSWERS_PART: (usize, usize) = (1, 4);
+
+/// Part of a shard's memory that receives above [`RECV_BYTES_MIN`] may hold while nothing has come in yet.
+pub const RECEIVES_PART: (usize, usize) = (1, 16);
+
+/// Part of a shard's memory that parked fetches may take. One that gets none is answered at once.
+pub const WATCHES_PART: (usize, usize) = (1, 32);
+
+/// What a partition of a parked fetch costs: itself in the request, the wait for it, what wakes it.
+pub const WATCH_BYTES: usize = 256;
+
+/// A part of the memory of a shard, but never less than `bytes_min`.
+pub(crate) const fn part_of(
+    memory_bytes: usize,
+    (parts, of): (usize, usize),
+    bytes_min: usize,
+) -> usize {
+    let bytes = memory_bytes / of * parts;
+    if bytes < bytes_min { bytes_min } else { bytes }
+}
+
+const _: () = assert!(HELLO_TIMEOUT.as_secs() <= IDLE_TIMEOUT.as_secs());
+const _: () = assert!(FRAME_TIMEOUT.as_secs() <= IDLE_TIMEOUT.as_secs());
+const _: () = assert!(FETCH_WAIT_MAX.as_secs() <= IDLE_TIMEOUT.as_secs());
+const _: () = assert!(RECV_BYTES_MAX < LARGE_FRAME_BYTES_MAX);
+const _: () = assert!(LARGE_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(
+    part_of(SHARD_MEMORY_BYTES_MIN, WATCHES_PART, 0) >= WATCH_BYTES * REQUEST_PARTITIONS_MAX,
+    "the largest fetch can be parked"
+);
+const _: () = assert!(SEND_BYTES_MAX <= OUTBOX_BYTES_MAX);
+const _: () = assert!(CONNECTION_ANSWER_BYTES_MAX >= PAYLOAD_BYTES_MAX);
+// The largest buffers that are asked for exist: header and body in one, a payload in another.
+const _: () = assert!(HEADER_BYTES + BODY_BYTES_MAX <= BUFFER_BYTES_MAX);
+const _: () = assert!(PAYLOAD_BYTES_MAX <= BUFFER_BYTES_MAX);
+// A quiet connection holds the smallest receive: all of them together leave room for everything else.
+const _: () = assert!(CONNECTIONS_MAX * RECV_BYTES_MIN <= SHARD_MEMORY_BYTES_MIN / 2);
 const _: () = assert!(RECV_BYTES_MIN >= 32 + HELLO_BODY_BYTES_MAX / 2);
 const _: () = assert!(RECV_BYTES_MIN <= RECV_BYTES_MAX && RECV_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SHARD_MEMORY_BYTES_MIN >= 2 * FRAME_BYTES_MAX + PAYLOAD_BYTES_MAX / 2);

@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) buffer_waits: Counter,
     pub(crate) frames_refused: Counter,
     pub(crate) requests_in_flight: Cell<u64>,
+    pub(crate) calls_in_flight: Cell<u64>,
 }
 
 /// What is counted of one kind of request.
@@ -69,16 +70,12 @@ impl Metrics {
     /// Notes an answer.
     pub(crate) fn answered(&self, api: Api, took: Duration, verdict: Verdict) {
         let mut apis = self.apis.borrow_mut();
-        let known = apis.iter().position(|counts| counts.api == api);
-        let index = match (known, ApiCounts::new(api)) {
-            (Some(index), _) => index,
-            (None, Some(counts)) => {
-                apis.push(counts);
-                apis.len() - 1
-            }
-            (None, None) => return,
+        if !apis.iter().any(|counts| counts.api == api) {
+            apis.extend(ApiCounts::new(api));
+        }
+        let Some(counts) = apis.iter_mut().find(|counts| counts.api == api) else {
+            return;
         };
-        let counts = &mut apis[index];
         counts.requests += 1;
         counts.errors += u64::from(verdict == Verdict::Refused);
         let micros = u64::try_from(took.as_micros()).unwrap_or(LATENCY_US_MAX);
@@ -106,6 +103,7 @@ impl Metrics {
             buffer_waits: self.buffer_waits.get(),
             frames_refused: self.frames_refused.get(),
             requests_in_flight: self.requests_in_flight.get(),
+            calls_in_flight: self.calls_in_flight.get(),
             gauges,
             log: LogCounts {
                 flush_groups: log.flush_groups.get(),
@@ -205,6 +203,8 @@ pub struct ShardMetrics {
     pub frames_refused: u64,
     /// Requests under way.
     pub requests_in_flight: u64,
+    /// Calls of other shards under way.
+    pub calls_in_flight: u64,
     /// What is now.
     pub gauges: Gauges,
     /// What the logs have counted.

@@ -13,7 +13,7 @@ pub(crate) mod peer;
 mod retention;
 mod run;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -25,15 +25,20 @@ use ringlog_log::{BulkFiles, CacheBudget, LogEnv, SpaceGauge};
 use ringlog_reactor::{File, Reactor, Signal, mailbox};
 use ringlog_record::{BrokerId, ShardId, TopicPartition};
 use ringlog_replication::Partition;
-use ringlog_shard::Router;
+use ringlog_shard::{Budget, Router};
+use ringlog_wire::limits::{FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use ringlog_wire::{CorrelationId, Encoder, ErrorResponse, Message};
 
 use self::listen::Listening;
 use self::peer::{PeerReply, PeerRequest};
 use crate::cluster_view::ClusterView;
 use crate::control::request::ControlRequest;
+use crate::ending::Ending;
 use crate::failure::Failure;
-use crate::limits::CACHE_PART;
+use crate::limits::{
+    ANSWERS_PART, CACHE_PART, HUGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX, LARGE_FRAMES_PART,
+    RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART, part_of,
+};
 use crate::metrics::Metrics;
 
 pub(crate) use self::run::run;
@@ -69,9 +74,19 @@ pub(crate) struct Shard {
     view: RefCell<Arc<ClusterView>>,
     encoder: RefCell<Encoder>,
     connections_max: usize,
-    is_draining: Cell<bool>,
-    /// Notified when draining begins, and when a connection has ended.
-    draining: Signal,
+    /// Bytes of large frames being received.
+    large_frames: Budget,
+    /// Bytes of still larger ones.
+    huge_frames: Budget,
+    /// Bytes that parked fetches take.
+    pub(crate) watches: Budget,
+    /// Bytes of records in answers.
+    pub(crate) answers: Budget,
+    /// Bytes of larger receives in which nothing has come in yet.
+    pub(crate) receives: Budget,
+    drain: Ending,
+    /// Notified when a connection or a call of a peer has ended while the shard drains.
+    calmed: Signal,
     listening: RefCell<Listening>,
     /// Held for as long as the broker uses the data directory.
     lock: RefCell<Option<File>>,
@@ -79,11 +94,11 @@ pub(crate) struct Shard {
 
 impl Shard {
     fn new(setup: &ShardSetup, router: Router<PeerRequest, PeerReply>, reactor: Reactor) -> Self {
-        let cache_bytes = setup.memory_bytes / CACHE_PART.1 * CACHE_PART.0;
+        let part = |part, bytes_min| part_of(setup.memory_bytes, part, bytes_min);
         let env = LogEnv::new(
             reactor.clone(),
             (setup.bulk)(&reactor),
-            CacheBudget::new(cache_bytes),
+            CacheBudget::new(part(CACHE_PART, 0)),
             setup.space.clone(),
         );
         Self {
@@ -100,8 +115,13 @@ impl Shard {
             view: RefCell::default(),
             encoder: RefCell::new(Encoder::new()),
             connections_max: setup.connections_max,
-            is_draining: Cell::new(false),
-            draining: Signal::default(),
+            large_frames: Budget::new(part(LARGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX)),
+            huge_frames: Budget::new(part(HUGE_FRAMES_PART, FRAME_BYTES_MAX)),
+            watches: Budget::new(part(WATCHES_PART, 0)),
+            answers: Budget::new(part(ANSWERS_PART, PAYLOAD_BYTES_MAX)),
+            receives: Budget::new(part(RECEIVES_PART, RECV_BYTES_MAX)),
+            drain: Ending::default(),
+            calmed: Signal::default(),
             listening: RefCell::default(),
             lock: RefCell::default(),
         }
@@ -117,16 +137,23 @@ impl Shard {
         self.view.borrow().owner(id)
     }
 
+    /// What a frame of this length, too long for an ordinary receive, is received on account of.
+    pub(crate) fn frames(&self, frame_bytes: usize) -> &Budget {
+        if frame_bytes > LARGE_FRAME_BYTES_MAX {
+            &self.huge_frames
+        } else {
+            &self.large_frames
+        }
+    }
+
     /// Whether the broker is about to stop.
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.get()
+        self.drain.has_come()
     }
 
     /// Ends when the broker is about to stop.
-    pub(crate) async fn drain_began(&self) {
-        self.draining
-            .wait(|| self.is_draining.get().then_some(()))
-            .await;
+    pub(crate) fn drain_began(&self) -> impl Future<Output = ()> + Unpin + use<> {
+        self.drain.wait()
     }
 
     /// Header and body of a message.

@@ -6,6 +6,7 @@ mod bench_world;
 mod corruption;
 mod epochs;
 mod failures;
+mod foreign;
 mod recovery;
 mod restart;
 mod retention;

@@ -139,13 +139,25 @@ impl Connection {
             }
             let received = stream.read_buf(assembler.buffer()).await;
             if received.map_err(|error| refused(address, &error))? == 0 {
-                return Err(bad("it closed the connection".to_owned()));
+                // A broker that stops does this too.
+                return Err(ConnectError::Refused {
+                    address: address.to_owned(),
+                    reason: "it closed the connection without an answer".to_owned(),
+                });
             }
         };
         let body = answer.body().map_err(|error| bad(error.to_string()))?;
         let refusal = body.refusal().map_err(|error| bad(error.to_string()))?;
-        if let Some(refusal) = refusal {
-            return Err(bad(refusal.message));
+        match refusal {
+            Some(refusal) if refusal.code.is_retriable() => {
+                return Err(ConnectError::NotNow {
+                    address: address.to_owned(),
+                    code: refusal.code,
+                    message: refusal.message,
+                });
+            }
+            Some(refusal) => return Err(bad(refusal.message)),
+            None => {}
         }
         let hello = HelloResponse::decode(body).map_err(|error| bad(error.to_string()))?;
         Ok(Self::start(address, hello, encoder, stream, assembler))

@@ -1,13 +1,17 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringlog_client::transport::{Connection, ConnectionConfig};
 use ringlog_client::{Client, ClientConfig, ClientError, ConnectError, ErrorCode};
-use ringlog_record::ShardId;
+use ringlog_record::{BrokerId, PartitionIndex, ShardId, TopicId, TopicPartition};
 use ringlog_wire::{
-    Api, CorrelationId, Encoder, ErrorResponse, MetadataRequest, MetadataResponse, TopicSelection,
+    Acks, Api, CorrelationId, Encoder, ErrorResponse, HelloResponse, MetadataRequest,
+    MetadataResponse, ProducePartition, ProduceRequestDraft, TopicSelection,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::fake::{Fake, Say};
+use crate::fake::{Asked, Fake, Say};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -182,4 +186,114 @@ async fn many_who_ask_share_one_connection() {
         asked.await.unwrap().unwrap();
     }
     assert_eq!(fake.state.lock().unwrap().connections, 1);
+}
+
+#[tokio::test]
+async fn a_broker_that_stops_is_tried_again_and_a_stranger_is_not() {
+    let short = ClientConfig {
+        connection: ConnectionConfig {
+            connect_timeout: Duration::from_millis(100),
+            ..ConnectionConfig::default()
+        },
+        ..client_config()
+    };
+    let refuse = |code| {
+        move |asked: &Asked| {
+            let error = ErrorResponse::new(code, "as the script says");
+            let frame = Encoder::new().encode_error(asked.api.to_wire(), asked.id, &error);
+            Say::Bytes(frame.unwrap().to_vec())
+        }
+    };
+    let fakes = [
+        (Fake::start(&[0], |_| Say::Hangup).await, true),
+        (Fake::start(&[0], |_| Say::Nothing).await, true),
+        (
+            Fake::start(&[0], refuse(ErrorCode::ShuttingDown)).await,
+            true,
+        ),
+        (
+            Fake::start(&[0], refuse(ErrorCode::UnsupportedVersion)).await,
+            false,
+        ),
+        (
+            Fake::start(&[0], |_| {
+                Say::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".repeat(2))
+            })
+            .await,
+            false,
+        ),
+    ];
+    for (fake, is_retriable) in fakes {
+        let error = Client::connect(&fake.bootstrap(), short.clone())
+            .await
+            .unwrap_err();
+        assert_eq!(error.is_retriable(), is_retriable, "{error}");
+        assert!(error.is_definite(), "{error}");
+        assert!(error.to_string().contains(&fake.address), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_read_holds_no_call_beyond_its_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // It answers the hello, and reads nothing more.
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = vec![0; 32];
+        stream.read_exact(&mut head).await.unwrap();
+        let hello = HelloResponse {
+            version: 1,
+            features: 0,
+            cluster_id: "fake".to_owned(),
+            broker: BrokerId::new(1),
+            shard: ShardId::new(0),
+            shard_count: 1,
+            software: "fake".to_owned(),
+        };
+        let answer = Encoder::new()
+            .encode(CorrelationId::new(0), &hello)
+            .unwrap();
+        stream.write_all(&answer).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        drop(stream);
+    });
+    let connection = Connection::connect(&address, None, &ConnectionConfig::default())
+        .await
+        .unwrap();
+    let connection = Arc::new(connection);
+    let payload = Bytes::from(vec![0; 1 << 20]);
+    let calls = (0..400).map(|_| {
+        let (connection, payload) = (Arc::clone(&connection), payload.clone());
+        tokio::spawn(async move {
+            let partitions = [ProducePartition {
+                id: TopicPartition {
+                    topic: TopicId::new(7),
+                    partition: PartitionIndex::new(0),
+                },
+                len_bytes: 1 << 20,
+            }];
+            let draft = ProduceRequestDraft {
+                acks: Acks::All,
+                timeout_ms: 100,
+                partitions: &partitions,
+            };
+            let timeout = Duration::from_millis(300);
+            connection.call(&draft, vec![payload], timeout).await
+        })
+    });
+    let (mut lost, mut not_sent) = (0, 0);
+    for call in calls.collect::<Vec<_>>() {
+        match call.await.unwrap().unwrap_err() {
+            ClientError::Lost { .. } => lost += 1,
+            ClientError::NotSent { .. } => not_sent += 1,
+            error => panic!("{error}"),
+        }
+    }
+    // What was not begun surely was not carried out.
+    assert!(
+        lost >= 1 && not_sent >= 300,
+        "{lost} lost, {not_sent} not sent"
+    );
+    serving.abort();
 }

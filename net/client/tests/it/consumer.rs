@@ -306,3 +306,37 @@ async fn no_more_is_fetched_ahead_than_there_is_room_for() {
     assert!(fake.asked(Api::Fetch).len() <= 8);
     assert_eq!(values(&mut consumer, 199).await.len(), 199);
 }
+
+#[tokio::test]
+async fn partitions_of_a_shard_take_turns_at_the_front_of_a_fetch() {
+    let fake = Fake::start(&[0, 0, 0], parks(&[(0, 4), (1, 4), (2, 4)])).await;
+    for partition in 0..3 {
+        for _ in 0..4 {
+            fake.store(partition, &[("value", 1)]);
+        }
+    }
+    let assignments = (0..3).map(|partition| at(partition, StartAt::Earliest));
+    let mut consumer = consumer(&fake, OffsetReset::Error, assignments.collect()).await;
+    assert_eq!(values(&mut consumer, 12).await.len(), 12);
+    let first = |asked: &Asked| {
+        let (_, body) = frame::parse(&asked.head).unwrap();
+        let mut partitions = FetchRequest::decode(body).unwrap().partitions();
+        partitions.next().unwrap().id.partition.get()
+    };
+    let fronts: Vec<u32> = fake.asked(Api::Fetch).iter().take(2).map(first).collect();
+    assert_eq!(fronts, [0, 1]);
+}
+
+#[tokio::test]
+async fn a_consumer_without_partitions_waits_and_gives_nothing() {
+    let fake = Fake::start(&[0], |_| Say::Usual).await;
+    let mut consumer = consumer(&fake, OffsetReset::Error, Vec::new()).await;
+    assert!(consumer.poll(SHORT).await.unwrap().is_none());
+    let unknown = Assignment {
+        topic: "nothing".to_owned(),
+        ..at(0, StartAt::Earliest)
+    };
+    let error = consumer.assign(vec![unknown]).await.unwrap_err();
+    assert!(error.to_string().contains("topic create"), "{error}");
+    assert_eq!(consumer.positions().count(), 0);
+}

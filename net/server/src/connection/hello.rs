@@ -5,17 +5,19 @@
 
 use std::rc::Rc;
 
+use futures_util::future::{Either, select};
 use ringlog_reactor::TcpStream;
 use ringlog_record::ShardId;
-use ringlog_wire::limits::{HEADER_BYTES, HELLO_BODY_BYTES_MAX};
+use ringlog_shard::Lane;
+use ringlog_wire::limits::HEADER_BYTES;
 use ringlog_wire::{
     CorrelationId, ErrorCode, ErrorResponse, FrameHeader, HelloRequest, HelloResponse, frame,
 };
 
-use super::reader::{ReadError, receive_exactly};
+use super::reader::{ReadError, buffer, receive_exactly};
 use crate::failure::Failure;
 use crate::handlers::Response;
-use crate::limits::{HELLO_TIMEOUT, SEND_TIMEOUT};
+use crate::limits::{HELLO_TIMEOUT, RECV_BYTES_MIN, SEND_TIMEOUT};
 use crate::shard::Shard;
 use crate::shard::peer::{HandOver, PeerRequest};
 
@@ -26,10 +28,14 @@ pub(crate) const SOFTWARE: &str = concat!("ringlog/", env!("CARGO_PKG_VERSION"))
 /// it was handed over, or closed with a logged reason.
 pub(super) async fn greet(shard: &Rc<Shard>, stream: TcpStream) -> Option<(TcpStream, Response)> {
     let peer = stream.peer_addr();
-    let received = shard
-        .reactor
-        .timeout(HELLO_TIMEOUT, receive(shard, &stream))
-        .await;
+    let received = {
+        let receive = std::pin::pin!(receive(shard, &stream));
+        let receive = shard.reactor.timeout(HELLO_TIMEOUT, receive);
+        match select(std::pin::pin!(receive), shard.drain_began()).await {
+            Either::Left((received, _)) => received,
+            Either::Right(_) => return None,
+        }
+    };
     let (header, hello) = match received {
         Ok(Ok(hello)) => hello,
         Ok(Err(HelloError::Read(ReadError::Truncated { have_bytes: 0 }))) => {
@@ -82,18 +88,20 @@ enum HelloError {
         shards: usize,
         header: FrameHeader,
     },
-    #[error("the shard has no buffer left")]
-    NoBuffer,
 }
 
 async fn receive(
     shard: &Shard,
     stream: &TcpStream,
 ) -> Result<(FrameHeader, HelloRequest), HelloError> {
-    let buf = shard.reactor.buffer(HEADER_BYTES + HELLO_BODY_BYTES_MAX);
-    let buf = buf.ok_or(HelloError::NoBuffer)?;
-    let buf = receive_exactly(shard, stream, buf, 0..HEADER_BYTES).await?;
+    let buf = buffer(shard, RECV_BYTES_MIN).await;
+    let mut buf = receive_exactly(shard, stream, buf, 0..HEADER_BYTES).await?;
     let header = FrameHeader::read_hello(&buf[..HEADER_BYTES]).map_err(ReadError::from)?;
+    if buf.capacity() < header.head_len() {
+        let mut larger = buffer(shard, header.head_len()).await;
+        larger[..HEADER_BYTES].copy_from_slice(&buf[..HEADER_BYTES]);
+        buf = larger;
+    }
     let buf = receive_exactly(shard, stream, buf, HEADER_BYTES..header.head_len()).await?;
     let bad = |code, reason: String| HelloError::Bad {
         code,
@@ -120,7 +128,7 @@ async fn refuse(shard: &Shard, stream: &TcpStream, error: &HelloError) {
     let (header, code) = match error {
         HelloError::Bad { header, code, .. } => (header, *code),
         HelloError::NoShard { header, .. } => (header, ErrorCode::InvalidRequest),
-        HelloError::Read(_) | HelloError::NoBuffer => return,
+        HelloError::Read(_) => return,
     };
     let response = ErrorResponse::new(code, error.to_string());
     if let Some(head) = shard.encode_error(header.api_raw(), header.correlation_id(), &response) {
@@ -149,10 +157,7 @@ pub(super) fn answer(shard: &Shard, correlation_id: CorrelationId) -> Option<Res
     let head = head.inspect_err(|failure: &Failure| {
         tracing::error!(reason = %failure.message, "a hello could not be answered");
     });
-    Some(Response {
-        head: head.ok()?,
-        payload: Vec::new(),
-    })
+    Some(Response::without_payload(head.ok()?))
 }
 
 async fn hand_over(
@@ -161,7 +166,7 @@ async fn hand_over(
     wanted: ShardId,
     correlation_id: CorrelationId,
 ) {
-    let Some(slot) = shard.router.slot(wanted).await else {
+    let Some(slot) = shard.router.slot(wanted, Lane::Work).await else {
         return;
     };
     let Some(socket) = stream.into_raw() else {

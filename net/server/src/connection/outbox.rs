@@ -5,25 +5,29 @@ use std::collections::VecDeque;
 use std::io;
 
 use bytes::Bytes;
+use ringlog_reactor::limits::SEND_SLICES_MAX;
 use ringlog_reactor::{Signal, TcpStream};
+use ringlog_shard::Share;
 
 use crate::handlers::Response;
-use crate::limits::{OUTBOX_BYTES_MAX, SEND_TIMEOUT};
+use crate::limits::{OUTBOX_BYTES_MAX, SEND_BYTES_MAX, SEND_TIMEOUT};
 use crate::shard::Shard;
-
-/// Slices that are put together for one send.
-const SLICES_PER_SEND: usize = 64;
-
-/// Bytes that are put together for one send, so that each makes progress within the time-out.
-const BYTES_PER_SEND: usize = 4 << 20;
 
 /// The answers of a connection that are not sent yet.
 #[derive(Default)]
 pub(super) struct Outbox {
-    slices: RefCell<VecDeque<Bytes>>,
+    slices: RefCell<VecDeque<Slice>>,
     bytes: Cell<usize>,
     is_closed: Cell<bool>,
+    is_abandoned: Cell<bool>,
     changed: Signal,
+}
+
+/// A piece of an answer.
+struct Slice {
+    bytes: Bytes,
+    /// The memory of the whole answer, with its last piece.
+    memory: Vec<Share>,
 }
 
 /// Why a connection cannot be sent to.
@@ -40,11 +44,18 @@ pub(super) enum SendError {
 impl Outbox {
     /// Puts an answer in. Never refuses: who begins requests waits for [`Outbox::room`] first.
     pub(super) fn push(&self, response: Response) {
+        if self.is_abandoned.get() {
+            return;
+        }
         let mut slices = self.slices.borrow_mut();
         let payload = response.payload.into_iter();
-        for slice in std::iter::once(response.head).chain(payload) {
-            self.bytes.set(self.bytes.get() + slice.len());
-            slices.push_back(slice);
+        for bytes in std::iter::once(response.head).chain(payload) {
+            self.bytes.set(self.bytes.get() + bytes.len());
+            let memory = Vec::new();
+            slices.push_back(Slice { bytes, memory });
+        }
+        if let Some(last) = slices.back_mut() {
+            last.memory = response.memory;
         }
         drop(slices);
         self.changed.notify();
@@ -60,6 +71,15 @@ impl Outbox {
     pub(super) fn close(&self) {
         self.is_closed.set(true);
         self.changed.notify();
+    }
+
+    /// Lets go of all answers, those still to come included: nobody will be sent to any more.
+    pub(super) fn abandon(&self) {
+        self.is_abandoned.set(true);
+        // Out of the cell first: what is let go of may wake others.
+        drop(self.slices.take());
+        self.bytes.set(0);
+        self.close();
     }
 
     /// Sends what comes in until the outbox is closed and empty.
@@ -79,7 +99,7 @@ impl Outbox {
             if is_over {
                 return Ok(());
             }
-            let (slices, bytes) = self.take();
+            let (slices, bytes, memory) = self.take();
             let sent = shard
                 .reactor
                 .timeout(SEND_TIMEOUT, stream.send(slices))
@@ -87,20 +107,32 @@ impl Outbox {
             sent.map_err(|_| SendError::TimedOut)??;
             shard.metrics.sent_bytes.add(bytes as u64);
             self.bytes.set(self.bytes.get() - bytes);
+            drop(memory);
             self.changed.notify();
         }
     }
 
-    fn take(&self) -> (Vec<Bytes>, usize) {
+    /// What goes into the next send, with the memory of the answers that end in it.
+    fn take(&self) -> (Vec<Bytes>, usize, Vec<Share>) {
         let mut waiting = self.slices.borrow_mut();
-        let (mut slices, mut bytes) = (Vec::new(), 0);
-        while slices.len() < SLICES_PER_SEND
-            && bytes < BYTES_PER_SEND
-            && let Some(slice) = waiting.pop_front()
+        let (mut slices, mut bytes, mut memory) = (Vec::new(), 0, Vec::new());
+        while slices.len() < SEND_SLICES_MAX
+            && bytes < SEND_BYTES_MAX
+            && let Some(next) = waiting.front_mut()
         {
-            bytes += slice.len();
-            slices.push(slice);
+            let room = SEND_BYTES_MAX - bytes;
+            if next.bytes.len() > room {
+                slices.push(next.bytes.split_to(room));
+                bytes += room;
+            } else if let Some(slice) = waiting.pop_front() {
+                bytes += slice.bytes.len();
+                slices.push(slice.bytes);
+                memory.extend(slice.memory);
+            }
         }
-        (slices, bytes)
+        (slices, bytes, memory)
     }
 }
+
+#[cfg(test)]
+mod tests;

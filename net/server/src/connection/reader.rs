@@ -1,9 +1,10 @@
 //! Frames out of a stream of bytes.
 //!
 //! One receive is under way. It goes into a pooled buffer; when it has ended, the whole frames in it are handed out
-//! as slices of it, and what is left of a frame is copied to the front of the next buffer. When a header announces
-//! more than a receive takes, the next buffer holds the whole frame and the receives take exactly the rest of it, so
-//! that a large payload is received in place.
+//! as slices of it, and what is left of a frame is copied to the front of the next buffer. A frame that is larger
+//! than such a receive gets two buffers of its own, one for header and body and one for the payload, each received
+//! in place and to the byte; before its payload gets a buffer its lengths have passed the checksum, and it takes a
+//! share of what the shard sets apart for large frames.
 
 use std::io;
 
@@ -40,7 +41,8 @@ pub(super) struct FrameReader<'a> {
     /// Received, and not handed out.
     received: Bytes,
     recv_bytes: usize,
-    last_header: Option<FrameHeader>,
+    /// The header of the frame that `received` begins with, or of the one handed out last.
+    header: Option<FrameHeader>,
 }
 
 impl<'a> FrameReader<'a> {
@@ -50,71 +52,65 @@ impl<'a> FrameReader<'a> {
             stream,
             received: Bytes::new(),
             recv_bytes: RECV_BYTES_MIN,
-            last_header: None,
+            header: None,
         }
     }
 
     /// The header of the last frame whose lengths were right.
     pub(super) fn last_header(&self) -> Option<FrameHeader> {
-        self.last_header
+        self.header
     }
 
     /// The next request; `None` when the client has ended the connection between two.
     pub(super) async fn next(&mut self) -> Result<Option<Request>, ReadError> {
         loop {
-            if let Some(request) = self.take_frame()? {
-                return Ok(Some(request));
+            if self.received.is_empty() {
+                if !self.receive_first().await? {
+                    return Ok(None);
+                }
+                continue;
             }
-            if !self.receive().await? {
-                return Ok(None);
+            if self.received.len() < HEADER_BYTES {
+                self.receive_more(HEADER_BYTES).await?;
+                continue;
             }
+            self.header = None;
+            let header = FrameHeader::read(&self.received)?;
+            self.header = Some(header);
+            if header.frame_len() > RECV_BYTES_MAX {
+                return self.receive_large(header).await.map(Some);
+            }
+            if self.received.len() < header.frame_len() {
+                self.receive_more(header.frame_len()).await?;
+                continue;
+            }
+            return self.take_frame(header).map(Some);
         }
     }
 
-    /// Takes a frame off what has been received, if it is whole.
-    fn take_frame(&mut self) -> Result<Option<Request>, ReadError> {
-        if self.received.len() < HEADER_BYTES {
-            return Ok(None);
-        }
-        self.last_header = None;
-        let header = FrameHeader::read(&self.received)?;
-        self.last_header = Some(header);
-        if self.received.len() < header.frame_len() {
-            return Ok(None);
-        }
+    /// Takes a whole frame off what has been received.
+    fn take_frame(&mut self, header: FrameHeader) -> Result<Request, ReadError> {
         let mut head = self.received.split_to(header.frame_len());
         let payload = head.split_off(header.head_len());
         frame::parse(&head)?;
-        Ok(Some(Request {
+        Ok(Request {
             header,
             head,
             payload,
-        }))
+            _memory: None,
+        })
     }
 
-    /// Receives more; false at the end of the stream between two frames.
-    async fn receive(&mut self) -> Result<bool, ReadError> {
-        let have = self.received.len();
-        let frame_bytes = match self.last_header.filter(|_| have >= HEADER_BYTES) {
-            Some(header) => header.frame_len(),
-            None => 0,
+    /// Receives whatever comes next, however long that takes: between two requests a client may rest. False at the
+    /// end of the stream.
+    async fn receive_first(&mut self) -> Result<bool, ReadError> {
+        // Those who rest must not rest on all the memory there is.
+        let share = self.shard.receives.try_take(self.recv_bytes);
+        let room = match &share {
+            Some(share) => share.bytes(),
+            None => RECV_BYTES_MIN,
         };
-        let want = frame_bytes.max(self.recv_bytes.max(have + RECV_BYTES_MIN));
-        let mut buf = self.buffer(want).await;
-        buf[..have].copy_from_slice(&self.received);
-        self.received = Bytes::new();
-        if have == 0 {
-            return self.receive_any(buf).await;
-        }
-        let rest = self.receive_rest(buf, have, frame_bytes);
-        let received = self.shard.reactor.timeout(FRAME_TIMEOUT, rest).await;
-        self.received = received.map_err(|_| ReadError::TimedOut)??;
-        Ok(true)
-    }
-
-    /// Receives whatever comes next, however long that takes: between two requests a client may rest.
-    async fn receive_any(&mut self, buf: AlignedBuf) -> Result<bool, ReadError> {
-        let room = self.recv_bytes.min(buf.capacity());
+        let buf = buffer(self.shard, room).await;
         let (received, buf) = self.stream.recv(buf, 0..room).await;
         let bytes = received?;
         if bytes == 0 {
@@ -131,21 +127,66 @@ impl<'a> FrameReader<'a> {
         Ok(true)
     }
 
-    /// Receives the rest of the frame that has begun. Its length is known once its header is here; until then
-    /// whatever comes is taken.
-    async fn receive_rest(
+    /// Receives until at least the first `needed` bytes of a small frame are here.
+    async fn receive_more(&mut self, needed: usize) -> Result<(), ReadError> {
+        let have = self.received.len();
+        let mut buf = buffer(self.shard, needed.max(self.recv_bytes)).await;
+        buf[..have].copy_from_slice(&self.received);
+        self.received = Bytes::new();
+        let room = buf.capacity();
+        let receive = self.receive_until(buf, have, Until { needed, room });
+        let received = self.shard.reactor.timeout(FRAME_TIMEOUT, receive).await;
+        let (buf, bytes) = received.map_err(|_| ReadError::TimedOut)??;
+        self.received = buf.freeze(bytes);
+        Ok(())
+    }
+
+    /// Receives the rest of a frame that no ordinary receive takes.
+    async fn receive_large(&mut self, header: FrameHeader) -> Result<Request, ReadError> {
+        let head_bytes = header.head_len();
+        let share = self.shard.frames(head_bytes).take(head_bytes).await;
+        let head = self.receive_exactly(head_bytes).await?;
+        frame::parse(&head)?;
+        // Taken anew, and not on top: two frames must not wait for each other.
+        drop(share);
+        let frame_bytes = header.frame_len();
+        let memory = self.shard.frames(frame_bytes).take(frame_bytes).await;
+        let payload = self.receive_exactly(header.payload_len()).await?;
+        Ok(Request {
+            header,
+            head,
+            payload,
+            _memory: Some(memory),
+        })
+    }
+
+    /// The next `len` bytes of the stream, and not one more than have been received already.
+    async fn receive_exactly(&mut self, len: usize) -> Result<Bytes, ReadError> {
+        if len <= self.received.len() {
+            return Ok(self.received.split_to(len));
+        }
+        let have = self.received.len();
+        let mut buf = buffer(self.shard, len).await;
+        buf[..have].copy_from_slice(&self.received);
+        self.received = Bytes::new();
+        let until = Until {
+            needed: len,
+            room: len,
+        };
+        let receive = self.receive_until(buf, have, until);
+        let received = self.shard.reactor.timeout(FRAME_TIMEOUT, receive).await;
+        let (buf, bytes) = received.map_err(|_| ReadError::TimedOut)??;
+        Ok(buf.freeze(bytes))
+    }
+
+    async fn receive_until(
         &self,
         mut buf: AlignedBuf,
         mut have: usize,
-        frame_bytes: usize,
-    ) -> Result<Bytes, ReadError> {
-        let (end, until) = if frame_bytes > 0 {
-            (frame_bytes, frame_bytes)
-        } else {
-            (buf.capacity(), HEADER_BYTES)
-        };
-        while have < until {
-            let (received, back) = self.stream.recv(buf, have..end).await;
+        until: Until,
+    ) -> Result<(AlignedBuf, usize), ReadError> {
+        while have < until.needed {
+            let (received, back) = self.stream.recv(buf, have..until.room).await;
             buf = back;
             let bytes = received?;
             if bytes == 0 {
@@ -154,18 +195,26 @@ impl<'a> FrameReader<'a> {
             self.shard.metrics.received_bytes.add(bytes as u64);
             have += bytes;
         }
-        Ok(buf.freeze(have))
+        Ok((buf, have))
     }
+}
 
-    /// A buffer; as long as the shard has none, nothing is received.
-    async fn buffer(&self, min_bytes: usize) -> AlignedBuf {
-        loop {
-            if let Some(buf) = self.shard.reactor.buffer(min_bytes) {
-                return buf;
-            }
-            self.shard.metrics.buffer_waits.add(1);
-            self.shard.reactor.sleep(BUFFER_RETRY).await;
+/// How far to receive into a buffer.
+struct Until {
+    /// Enough is here.
+    needed: usize,
+    /// No more than this.
+    room: usize,
+}
+
+/// A buffer; as long as the shard has none, nothing is received.
+pub(super) async fn buffer(shard: &Shard, min_bytes: usize) -> AlignedBuf {
+    loop {
+        if let Some(buf) = shard.reactor.buffer(min_bytes) {
+            return buf;
         }
+        shard.metrics.buffer_waits.add(1);
+        shard.reactor.sleep(BUFFER_RETRY).await;
     }
 }
 

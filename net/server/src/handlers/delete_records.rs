@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use futures_util::future::join_all;
+use ringlog_shard::Lane;
 use ringlog_wire::{
     DeleteRecordsRequest, DeleteRecordsResponse, DeletedRecords, ErrorCode, PartitionState,
 };
@@ -28,7 +29,7 @@ pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
             shard.metrics.forwarded.add(partitions.len() as u64);
             let ids: Vec<_> = partitions.iter().map(|one| one.id).collect();
             let call = PeerRequest::DeleteRecords(partitions);
-            match shard.router.call(owner, call).await {
+            match shard.router.call(owner, Lane::Work, call).await {
                 Ok(PeerReply::DeletedRecords(deleted)) => (places, deleted),
                 _ => {
                     let message = "the shard of the partition stopped before it answered";

@@ -1,20 +1,22 @@
 //! Fetch: reads what is there; when that is too little, waits until one of the shards concerned has enough, or time
 //! is over, and reads again.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{LocalBoxFuture, join_all, select_all};
+use futures_util::future::{LocalBoxFuture, join_all, select, select_all};
 use ringlog_record::ShardId;
+use ringlog_shard::{Lane, Share};
 use ringlog_wire::limits::PAYLOAD_BYTES_MAX;
 use ringlog_wire::{
     ErrorCode, FetchPartition, FetchRequest, FetchResponseDraft, FetchedPartition, PartitionState,
 };
 
-use super::{Outcome, Request, Response};
+use super::{Outcome, Request, Response, Session};
 use crate::failure::Failure;
-use crate::limits::FETCH_WAIT_MAX;
+use crate::limits::{FETCH_WAIT_MAX, WATCH_BYTES};
 use crate::shard::Shard;
 use crate::shard::data::payload_of;
 use crate::shard::peer::{ByOwner, Collected, PeerReply, PeerRequest, WatchSpec};
@@ -30,25 +32,67 @@ struct Wanted {
     max_wait: Duration,
 }
 
-pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
+impl Wanted {
+    /// The most that the answer holds, but for a first batch that is larger.
+    fn bytes_max(&self) -> usize {
+        let groups = self.groups.owned.values().flatten();
+        let partitions = groups.map(|(_, one)| usize::try_from(one.max_bytes));
+        let sum = partitions.fold(0_usize, |sum, one| {
+            sum.saturating_add(one.unwrap_or(usize::MAX))
+        });
+        sum.min(self.max_bytes)
+    }
+}
+
+pub(super) async fn handle(session: Rc<Session>, request: Request) -> Outcome {
+    let shard = &session.shard;
     let header = request.header;
-    let wanted = decode(&shard, &request)?;
+    let wanted = decode(shard, &request)?;
     drop(request);
     let deadline = shard.reactor.now() + wanted.max_wait;
-    let collected = loop {
-        let collected = collect(&shard, &wanted).await;
-        let bytes: usize = collected.iter().map(Collected::bytes).sum();
-        let left = deadline.since(shard.reactor.now());
-        let has_failure = collected.iter().any(|one| one.result.is_err());
-        let is_enough = has_failure || bytes >= wanted.min_bytes;
-        if is_enough || left.is_zero() || collected.is_empty() || shard.is_draining() {
-            break collected;
-        }
+    let mut read = Read::collect(&session, &wanted).await;
+    let left = deadline.since(shard.reactor.now());
+    let may_wait = !left.is_zero() && !session.ending.has_come();
+    if may_wait
+        && !read.is_enough(&wanted)
+        && let Some(_place) = shard.watches.try_take(wanted.partitions * WATCH_BYTES)
+    {
         // What was read is not held on to while waiting.
-        drop(collected);
-        watch(&shard, &wanted, left).await;
-    };
-    respond(&shard, &header, &collected)
+        drop(read);
+        select(pin!(watch(shard, &wanted, left)), session.ending.wait()).await;
+        // What is there now is the answer, be it less: one owner had enough when it was looked at, and what the
+        // request allows of each partition may be less than the least that it wants of all.
+        read = Read::collect(&session, &wanted).await;
+    }
+    respond(shard, &header, read)
+}
+
+/// What was read for an answer, and the memory that it holds on to.
+struct Read {
+    collected: Vec<Collected>,
+    memory: Vec<Share>,
+}
+
+impl Read {
+    async fn collect(session: &Session, wanted: &Wanted) -> Self {
+        let bytes_max = wanted.bytes_max();
+        // The connection's own share first: who does not read its answers waits for itself, and not the others
+        // for it.
+        let own = session.answers.take(bytes_max).await;
+        let shared = session.shard.answers.take(bytes_max).await;
+        let mut memory = vec![own, shared];
+        let collected = collect(&session.shard, wanted).await;
+        let bytes = collected.iter().map(Collected::bytes).sum();
+        memory.iter_mut().for_each(|share| share.shrink_to(bytes));
+        Self { collected, memory }
+    }
+
+    /// Whether it is worth an answer before the time is over.
+    fn is_enough(&self, wanted: &Wanted) -> bool {
+        let bytes: usize = self.collected.iter().map(Collected::bytes).sum();
+        let has_failure = self.collected.iter().any(|one| one.result.is_err());
+        has_failure || bytes >= wanted.min_bytes || self.collected.is_empty()
+    }
 }
 
 fn decode(shard: &Shard, request: &Request) -> Result<Wanted, Failure> {
@@ -113,7 +157,7 @@ async fn collect_group(
         partitions,
         max_bytes: wanted.max_bytes,
     };
-    let collected = match shard.router.call(owner, call).await {
+    let collected = match shard.router.call(owner, Lane::Work, call).await {
         Ok(PeerReply::Collected(mut collected)) => {
             collected.iter_mut().for_each(|one| one.forwarded = true);
             collected
@@ -142,7 +186,14 @@ async fn watch(shard: &Rc<Shard>, wanted: &Wanted, left: Duration) {
         let wait: LocalBoxFuture<'_, ()> = if owner == shard.me {
             Box::pin(async move { shard.watch(&spec).await })
         } else {
-            Box::pin(async move { drop(shard.router.call(owner, PeerRequest::Watch(spec)).await) })
+            Box::pin(async move {
+                drop(
+                    shard
+                        .router
+                        .call(owner, Lane::Wait, PeerRequest::Watch(spec))
+                        .await,
+                )
+            })
         };
         wait
     });
@@ -152,7 +203,8 @@ async fn watch(shard: &Rc<Shard>, wanted: &Wanted, left: Duration) {
     }
 }
 
-fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, collected: &[Collected]) -> Outcome {
+fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, read: Read) -> Outcome {
+    let collected = &read.collected;
     let partitions: Vec<_> = collected
         .iter()
         .map(|one| match &one.result {
@@ -180,5 +232,6 @@ fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, collected: &[Colle
     Ok(Some(Response {
         head: shard.encode(header.correlation_id(), &draft)?,
         payload,
+        memory: read.memory,
     }))
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use futures_util::future::join_all;
+use ringlog_shard::Lane;
 use ringlog_wire::{
     ErrorCode, ListOffsetsRequest, ListOffsetsResponse, ListedOffset, PartitionState,
 };
@@ -28,7 +29,7 @@ pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
             shard.metrics.forwarded.add(partitions.len() as u64);
             let ids: Vec<_> = partitions.iter().map(|one| one.id).collect();
             let call = PeerRequest::ListOffsets(partitions);
-            match shard.router.call(owner, call).await {
+            match shard.router.call(owner, Lane::Work, call).await {
                 Ok(PeerReply::ListedOffsets(listed)) => (places, listed),
                 _ => {
                     let gone = ids

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringlog_record::TopicPartition;
 use ringlog_replication::Acks;
-use ringlog_shard::Reply;
+use ringlog_shard::{Lane, Reply};
 use ringlog_wire::{
     AckLevel, ErrorCode, PartitionState, ProduceRequest, ProduceResponseDraft, ProducedPartition,
 };
@@ -100,7 +100,7 @@ async fn forward(
             result: Err(failure),
         }))
     };
-    let Some(slot) = shard.router.slot(owner).await else {
+    let Some(slot) = shard.router.slot(owner, Lane::Work).await else {
         return refused(Failure::unknown_partition(id));
     };
     let call = PeerRequest::Produce {
@@ -178,8 +178,5 @@ fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, answered: &[Answer
         partitions: &partitions,
     };
     let head = shard.encode(header.correlation_id(), &draft)?;
-    Ok(Some(Response {
-        head,
-        payload: Vec::new(),
-    }))
+    Ok(Some(Response::without_payload(head)))
 }

@@ -33,6 +33,7 @@ const FAMILIES: &[Family] = families! {
     "buffer_waits_total" counter "Waits for a buffer, during which a connection is not read from." = |shard| shard.buffer_waits;
     "frames_refused_total" counter "Frames that were refused." = |shard| shard.frames_refused;
     "requests_in_flight" gauge "Requests under way." = |shard| shard.requests_in_flight;
+    "calls_in_flight" gauge "Calls of other shards under way." = |shard| shard.calls_in_flight;
     "partitions" gauge "Partitions that are served." = |shard| shard.gauges.partitions;
     "partitions_offline" gauge "Partitions that are not served, although they should be." = |shard| shard.gauges.partitions_offline;
     "produces_waiting" gauge "Produces that wait to be stable." = |shard| shard.gauges.produces_waiting;

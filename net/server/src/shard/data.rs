@@ -1,10 +1,7 @@
 //! What a shard does with the records of its own partitions, whoever asked: a connection or another shard.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-
 use bytes::Bytes;
-use futures_util::future::select_all;
+use futures_util::future::{select, select_all};
 use ringlog_record::{Offset, TopicPartition};
 use ringlog_replication::{AckLevel, Acks, FetchSpec, Partition, PartitionEnds, PendingProduce};
 use ringlog_wire::{
@@ -116,11 +113,21 @@ impl Shard {
         max_bytes: usize,
     ) -> Vec<Collected> {
         let mut collected = Vec::with_capacity(partitions.len());
-        let mut left = max_bytes;
+        let (mut left, mut is_first) = (max_bytes, true);
         for wanted in partitions {
-            let is_first = left == max_bytes;
+            if left == 0 && !is_first {
+                // It is read by the next fetch; until then it says where it stands.
+                collected.push(Collected {
+                    id: wanted.id,
+                    state: self.state(wanted.id),
+                    result: Ok(Vec::new()),
+                    forwarded: false,
+                });
+                continue;
+            }
             let one = self.collect_one(wanted, left, is_first).await;
             left = left.saturating_sub(one.bytes());
+            is_first &= one.bytes() == 0;
             collected.push(one);
         }
         collected
@@ -135,7 +142,6 @@ impl Shard {
             Ok(partition) => {
                 let spec = FetchSpec {
                     offset: wanted.offset,
-                    // A partition that comes too late to get anything still says where it stands.
                     max_bytes,
                     last_epoch: wanted.last_epoch,
                 };
@@ -158,17 +164,9 @@ impl Shard {
     /// Waits until the partitions together have `min_bytes` to read, one of them has ended, or time is over.
     pub(crate) async fn watch(&self, spec: &WatchSpec) {
         let wait = async {
+            let mut draining = self.drain_began();
             while let Some(moved) = self.watched(spec) {
-                let mut moved = select_all(moved);
-                let mut draining = std::pin::pin!(self.drain_began());
-                poll_fn(|cx| {
-                    use std::task::Poll;
-                    if draining.as_mut().poll(cx).is_ready() {
-                        return Poll::Ready(());
-                    }
-                    Pin::new(&mut moved).poll(cx).map(|_| ())
-                })
-                .await;
+                select(select_all(moved), &mut draining).await;
             }
         };
         // The end of the wait is no failure: the fetch then returns what there is.

@@ -32,6 +32,17 @@ impl Shard {
         Ok(address)
     }
 
+    /// Whether one more connection may be open here. One that may not is counted, logged, and to be closed.
+    pub(crate) fn has_room_for_connection(&self, peer: SocketAddr) -> bool {
+        let open = self.metrics.connections.get();
+        let has_room = open < self.connections_max as u64;
+        if !has_room {
+            self.metrics.connections_refused.add(1);
+            tracing::warn!(%peer, open, "a connection is refused: there are too many");
+        }
+        has_room
+    }
+
     /// Takes connections from now on.
     pub(crate) fn accept(self: &Rc<Self>) {
         if let Listening::Bound(listener) = self.listening.take() {
@@ -46,10 +57,7 @@ async fn accept(shard: Rc<Shard>, listener: Listener) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let open = shard.metrics.connections.get();
-                if open >= shard.connections_max as u64 {
-                    shard.metrics.connections_refused.add(1);
-                    tracing::warn!(%peer, open, "a connection is refused: there are too many");
+                if !shard.has_room_for_connection(peer) {
                     continue;
                 }
                 shard.metrics.connections_accepted.add(1);

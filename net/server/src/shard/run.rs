@@ -6,6 +6,7 @@ use ringlog_reactor::{Reactor, mailbox};
 use ringlog_shard::{Call, Inbox, Port};
 
 use super::command::ShardCommand;
+use super::drain::CallInFlight;
 use super::peer::{PeerReply, PeerRequest};
 use super::{Shard, ShardSetup};
 use crate::connection;
@@ -98,18 +99,19 @@ async fn serve_peers(shard: Rc<Shard>, mut inbox: Inbox<PeerRequest, PeerReply>)
 /// Begins what a peer asks for at once and in the order of the calls; the answer may take longer.
 fn serve_peer(shard: &Rc<Shard>, call: Call<PeerRequest, PeerReply>) {
     let (request, mut reply) = call.into_parts();
-    let me = Rc::clone(shard);
+    let me = CallInFlight::new(shard);
     match request {
         PeerRequest::Adopt(hand_over) => {
-            reply.answer(PeerReply::Adopted);
+            // It counts as open here before it no longer does there.
             connection::adopt(shard, hand_over);
+            reply.answer(PeerReply::Adopted);
         }
         PeerRequest::Produce { id, batches, acks } => {
             let begun = shard.begin_produce(id, &batches, acks);
             shard
                 .reactor
                 .spawn("peer produce", async move {
-                    reply.answer(PeerReply::Produced(me.finish_produce(begun).await));
+                    reply.answer(PeerReply::Produced(me.shard().finish_produce(begun).await));
                 })
                 .detach();
         }
@@ -120,7 +122,7 @@ fn serve_peer(shard: &Rc<Shard>, call: Call<PeerRequest, PeerReply>) {
             .reactor
             .spawn("peer collect", async move {
                 reply.answer(PeerReply::Collected(
-                    me.collect(&partitions, max_bytes).await,
+                    me.shard().collect(&partitions, max_bytes).await,
                 ));
             })
             .detach(),
@@ -128,7 +130,7 @@ fn serve_peer(shard: &Rc<Shard>, call: Call<PeerRequest, PeerReply>) {
             .reactor
             .spawn("peer watch", async move {
                 let is_wanted = {
-                    let ready = std::pin::pin!(me.watch(&spec));
+                    let ready = std::pin::pin!(me.shard().watch(&spec));
                     let abandoned = std::pin::pin!(reply.abandoned());
                     let first = futures_util::future::select(ready, abandoned).await;
                     matches!(first, futures_util::future::Either::Left(_))
@@ -141,14 +143,16 @@ fn serve_peer(shard: &Rc<Shard>, call: Call<PeerRequest, PeerReply>) {
         PeerRequest::ListOffsets(partitions) => shard
             .reactor
             .spawn("peer list offsets", async move {
-                reply.answer(PeerReply::ListedOffsets(me.list_offsets(&partitions).await));
+                reply.answer(PeerReply::ListedOffsets(
+                    me.shard().list_offsets(&partitions).await,
+                ));
             })
             .detach(),
         PeerRequest::DeleteRecords(partitions) => shard
             .reactor
             .spawn("peer delete records", async move {
                 reply.answer(PeerReply::DeletedRecords(
-                    me.delete_records(&partitions).await,
+                    me.shard().delete_records(&partitions).await,
                 ));
             })
             .detach(),

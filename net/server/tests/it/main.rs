@@ -5,4 +5,5 @@ mod bad_input;
 mod client;
 mod control;
 mod data;
+mod sockets;
 mod world;

@@ -16,7 +16,7 @@ use ringlog_reactor::sim::{CrashKind, NodeId, SimConfig, SimWorld};
 use ringlog_server::{BrokerConfig, BrokerError, BrokerHandle, BrokerParts};
 
 pub(crate) const DATA_DIR: &str = "/data";
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 pub(crate) struct World {
     pub(crate) sim: SimWorld,

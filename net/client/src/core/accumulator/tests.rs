@@ -81,6 +81,23 @@ fn a_record_larger_than_a_batch_is_refused_and_harms_nobody() {
     assert_eq!(sizes, [1, 1]);
 }
 
+#[test]
+fn a_batch_that_is_closed_goes_without_lingering() {
+    let now = Instant::now();
+    let mut accumulator = Accumulator::new(BATCHING);
+    let large = vec![0; 250];
+    assert!(accumulator.fits(&1, &record(&large)), "nothing is open");
+    accumulator.append(&1, &record(&large), 0, now).unwrap();
+    assert!(!accumulator.fits(&1, &record(&large)));
+    assert!(accumulator.fits(&1, &record(b"small")));
+    assert!(accumulator.take_ready(now, Urgency::Linger).is_empty());
+    accumulator.close(&1);
+    accumulator.close(&2);
+    let ready = accumulator.take_ready(now, Urgency::Linger);
+    assert_eq!(ready.len(), 1);
+    assert_eq!(ready[0].0, 1);
+}
+
 proptest! {
     #[test]
     fn records_of_a_partition_keep_their_order_and_none_is_lost(

@@ -1,0 +1,70 @@
+use ringlog_shard::Budget;
+
+use super::*;
+
+fn response(head_bytes: usize, payload_bytes: &[usize], memory: Vec<Share>) -> Response {
+    let zeros = |len: usize| Bytes::from(vec![0; len]);
+    Response {
+        head: zeros(head_bytes),
+        payload: payload_bytes.iter().map(|&len| zeros(len)).collect(),
+        memory,
+    }
+}
+
+#[test]
+fn a_large_answer_goes_out_in_sends_of_bounded_size() {
+    let outbox = Outbox::default();
+    outbox.push(response(64, &[5 * SEND_BYTES_MAX, 10], Vec::new()));
+    let mut sent = Vec::new();
+    loop {
+        let (slices, bytes, _) = outbox.take();
+        if bytes == 0 {
+            break;
+        }
+        assert_eq!(bytes, slices.iter().map(Bytes::len).sum::<usize>());
+        sent.push(bytes);
+    }
+    assert!(sent.iter().all(|&bytes| bytes <= SEND_BYTES_MAX));
+    assert_eq!(sent.iter().sum::<usize>(), 64 + 5 * SEND_BYTES_MAX + 10);
+}
+
+#[test]
+fn an_answer_keeps_its_memory_until_its_last_byte_is_taken() {
+    let budget = Budget::new(100);
+    let outbox = Outbox::default();
+    let share = budget.try_take(100).into_iter().collect();
+    outbox.push(response(64, &[2 * SEND_BYTES_MAX], share));
+    outbox.push(response(64, &[], Vec::new()));
+    let (_, _, first) = outbox.take();
+    assert!(first.is_empty());
+    let (_, _, second) = outbox.take();
+    assert!(second.is_empty());
+    let (_, _, last) = outbox.take();
+    assert_eq!((last.len(), budget.free_bytes()), (1, 0));
+    drop(last);
+    assert_eq!(budget.free_bytes(), 100);
+}
+
+#[test]
+fn an_abandoned_outbox_holds_on_to_nothing() {
+    let budget = Budget::new(100);
+    let outbox = Outbox::default();
+    let share = || budget.try_take(50).into_iter().collect();
+    outbox.push(response(64, &[10], share()));
+    outbox.abandon();
+    outbox.push(response(64, &[10], share()));
+    assert_eq!(budget.free_bytes(), 100);
+}
+
+#[test]
+fn many_small_answers_share_a_send() {
+    let outbox = Outbox::default();
+    for _ in 0..3 * SEND_SLICES_MAX {
+        outbox.push(response(16, &[], Vec::new()));
+    }
+    let (slices, bytes, _) = outbox.take();
+    assert_eq!(
+        (slices.len(), bytes),
+        (SEND_SLICES_MAX, 16 * SEND_SLICES_MAX)
+    );
+}
