@@ -77,6 +77,8 @@ impl Admin {
         let request = DeleteTopicRequest {
             name: name.to_owned(),
         };
+        // Also when it fails: it may be gone.
+        self.client.forget(name);
         ask!(self, request, DeleteTopicResponse).map(drop)
     }
 

@@ -196,6 +196,11 @@ impl Client {
         self.refresh_topic(name).await
     }
 
+    /// What is known of a topic holds no more.
+    pub(crate) fn forget(&self, name: &str) {
+        self.known().topics.remove(name);
+    }
+
     /// A topic, asked for anew.
     ///
     /// # Errors

@@ -340,3 +340,27 @@ async fn a_consumer_without_partitions_waits_and_gives_nothing() {
     assert!(error.to_string().contains("topic create"), "{error}");
     assert_eq!(consumer.positions().count(), 0);
 }
+
+#[tokio::test]
+async fn a_batch_larger_than_all_bounds_is_given_out() {
+    let fake = Fake::start(&[0], parks(&[(0, 2)])).await;
+    let value = "v".repeat(100_000);
+    fake.store(0, &[(&value, 1)]);
+    fake.store(0, &[("small", 1)]);
+    let client = Client::connect(&fake.bootstrap(), ClientConfig::default())
+        .await
+        .unwrap();
+    let config = ConsumerConfig {
+        max_bytes: 1,
+        partition_max_bytes: 1,
+        prefetch_bytes: 1,
+        ..ConsumerConfig::default()
+    };
+    let mut consumer = Consumer::new(&client, config);
+    consumer
+        .assign(vec![at(0, StartAt::Earliest)])
+        .await
+        .unwrap();
+    let read = values(&mut consumer, 2).await;
+    assert_eq!((read[0].2.len(), read[1].2.as_str()), (100_000, "small"));
+}
