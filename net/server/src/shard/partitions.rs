@@ -88,6 +88,7 @@ impl Shard {
                 if let Some(torn) = report.torn_tail {
                     tracing::info!(%topic, partition = %id.partition, bytes = torn.bytes, log_end = %report.log_end, "a torn tail was cut off: it had not been acknowledged");
                 }
+                tracing::debug!(%topic, partition = %id.partition, log_start = %report.log_start, log_end = %report.log_end, scanned_bytes = report.scanned_bytes, is_clean = report.is_clean, "a log is open");
                 self.offline.borrow_mut().remove(&id);
                 self.partitions.borrow_mut().insert(id, partition);
                 None
