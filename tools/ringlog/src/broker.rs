@@ -43,6 +43,18 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
     check_machine(&settings)?;
     let store = EmbeddedStore::open(&data_dir.join(STORE_FILE))
         .map_err(|error| CommandError::failed("start the broker", error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::failed("start the control thread", error))?;
+    // Before anything runs: an address in use is found out first, and a signal stops a broker that is starting too.
+    let (signals, admin_listener) = runtime.block_on(async {
+        let admin = match settings.admin {
+            Some(address) => Some(admin::bind(address).await?),
+            None => None,
+        };
+        Ok((signals::Signals::install()?, admin))
+    })?;
     let (maintenance, bulk) = start_maintenance(&settings);
     let platform = UringPlatform::new();
     let parts = ringlog_server::start(&platform, settings.broker.clone(), bulk)
@@ -53,42 +65,34 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
         ready,
         cores,
     } = parts;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::failed("start the control thread", error))?;
+    let admin = admin::Admin::new(handle.clone(), maintenance.as_ref());
     let served = runtime.block_on(async {
-        let admin = match settings.admin {
-            Some(address) => Some(admin::Admin::bind(address, handle.clone()).await?),
-            None => None,
-        };
-        let signals = signals::Signals::install()?;
-        let control = control.run(store);
-        let around = async {
-            // Without an answer the control task has ended, and says why.
-            if let Ok(address) = ready.await {
-                if let Some(admin) = &admin {
-                    admin.is_ready();
-                }
-                greet(&settings, address);
-            }
-            signals.stop(&handle).await;
-        };
         let serve = async {
-            match &admin {
-                Some(admin) => admin.serve().await,
+            match admin_listener {
+                Some(listener) => admin::serve(listener, admin.clone()).await,
                 None => std::future::pending().await,
             }
         };
+        let announce = async {
+            // Without an answer the control task has ended, and says why.
+            if let Ok(address) = ready.await {
+                admin.is_ready();
+                greet(&settings, address);
+            }
+        };
         tokio::select! {
-            ended = control => ended.map_err(|error| CommandError::failed("run the broker", error)),
+            ended = control.run(store) => {
+                ended.map_err(|error| CommandError::failed("run the broker", error))
+            }
             failed = serve => Err(failed),
-            () = async { around.await; std::future::pending().await } => Ok(()),
+            failed = signals.stop(&handle, &cores) => Err(failed),
+            () = async { announce.await; std::future::pending().await } => Ok(()),
         }
     });
+    // The shards have been drained only where the control task has ended; otherwise nobody waits for them.
+    served?;
     let joined: Result<Vec<()>, _> = cores.into_iter().map(CoreHandle::join).collect();
     drop(maintenance);
-    served?;
     joined.map_err(|error| CommandError::failed("stop the broker cleanly", error))?;
     tracing::info!("the broker has stopped");
     Ok(())

@@ -1,5 +1,7 @@
-//! The admin port: `/metrics` for Prometheus, `/healthz` for whoever decides whether the broker is well.
+//! The admin port: `/metrics` for Prometheus, `/healthz` for whoever asks whether all is well.
 
+use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,133 +11,137 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use ringlog_maintenance::{Maintenance, MaintenanceCounters};
 use ringlog_server::metrics::prometheus;
-use ringlog_server::{BrokerHandle, Health};
-use serde_json::json;
+use ringlog_server::{BrokerHandle, Health, OfflinePartition};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::error::CommandError;
 
-/// Content type of the text format of Prometheus.
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
+/// What the admin port answers from.
 #[derive(Clone)]
-struct Shared {
+pub(super) struct Admin {
     broker: BrokerHandle,
+    maintenance: Option<Arc<MaintenanceCounters>>,
     is_ready: Arc<AtomicBool>,
 }
 
-/// The admin port.
-pub(super) struct Admin {
-    listener: std::sync::Mutex<Option<TcpListener>>,
-    shared: Shared,
-}
-
 impl Admin {
-    /// Binds the port. Until the broker is ready `/healthz` says that it is starting.
-    pub(super) async fn bind(
-        address: SocketAddr,
-        broker: BrokerHandle,
-    ) -> Result<Self, CommandError> {
-        let bound = TcpListener::bind(address).await;
-        let listener = bound.map_err(|error| {
-            let what = format!("listen on the admin address {address}");
-            let reason = if error.kind() == std::io::ErrorKind::AddrInUse {
-                "the address is in use: stop what listens there, or choose another one with --admin"
-                    .to_owned()
-            } else {
-                error.to_string()
-            };
-            CommandError::failed(&what, reason)
-        })?;
-        Ok(Self {
-            listener: std::sync::Mutex::new(Some(listener)),
-            shared: Shared {
-                broker,
-                is_ready: Arc::new(AtomicBool::new(false)),
-            },
-        })
-    }
-
-    /// The broker serves clients from now on.
-    pub(super) fn is_ready(&self) {
-        self.shared.is_ready.store(true, Ordering::Release);
-    }
-
-    /// Serves until it cannot.
-    pub(super) async fn serve(&self) -> CommandError {
-        let listener = self
-            .listener
-            .lock()
-            .ok()
-            .and_then(|mut listener| listener.take());
-        let Some(listener) = listener else {
-            return CommandError::failed("serve the admin port", "it is served already");
-        };
-        let app = Router::new()
-            .route("/metrics", get(metrics))
-            .route("/healthz", get(healthz))
-            .with_state(self.shared.clone());
-        match axum::serve(listener, app).await {
-            Ok(()) => CommandError::failed("serve the admin port", "it ended"),
-            Err(error) => CommandError::failed("serve the admin port", error),
+    /// Answers for a broker that is starting.
+    pub(super) fn new(broker: BrokerHandle, maintenance: Option<&Maintenance>) -> Self {
+        Self {
+            broker,
+            maintenance: maintenance.map(Maintenance::counters),
+            is_ready: Arc::default(),
         }
     }
+
+    /// The broker has started.
+    pub(super) fn is_ready(&self) {
+        self.is_ready.store(true, Ordering::Release);
+    }
 }
 
-async fn metrics(State(shared): State<Shared>) -> Response {
-    if !shared.is_ready.load(Ordering::Acquire) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the broker is starting\n").into_response();
+/// Takes the address.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let what = format!("listen on the admin address {address}");
+        let reason = if error.kind() == io::ErrorKind::AddrInUse {
+            "the address is in use: stop what listens there, or give another one, or none, with --admin"
+                .to_owned()
+        } else {
+            error.to_string()
+        };
+        CommandError::failed(&what, reason)
+    })
+}
+
+/// Serves until it cannot.
+pub(super) async fn serve(listener: TcpListener, admin: Admin) -> CommandError {
+    let app = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(health))
+        .with_state(admin);
+    match axum::serve(listener, app).await {
+        Ok(()) => CommandError::failed("serve the admin port", "it ended"),
+        Err(error) => CommandError::failed("serve the admin port", error),
     }
-    match shared.broker.metrics().await {
-        Ok(shards) => (
-            [(header::CONTENT_TYPE, PROMETHEUS)],
-            prometheus::render(&shards),
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let mut text = String::new();
+    if admin.is_ready.load(Ordering::Acquire)
+        && let Ok(shards) = admin.broker.metrics().await
+    {
+        text = prometheus::render(&shards);
+    }
+    // Writing to a string does not fail.
+    maintenance_metrics(&mut text, admin.maintenance.as_deref()).ok();
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, text).into_response()
+}
+
+fn maintenance_metrics(
+    text: &mut String,
+    counters: Option<&MaintenanceCounters>,
+) -> std::fmt::Result {
+    let mut one = |name: &str, kind: &str, help: &str, value: u64| {
+        writeln!(
+            text,
+            "# HELP ringlog_{name} {help}\n# TYPE ringlog_{name} {kind}\nringlog_{name} {value}"
         )
-            .into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
-    }
+    };
+    let is_running = u64::from(counters.is_some());
+    let help = "Whether segment files are prepared ahead.";
+    one("maintenance_running", "gauge", help, is_running)?;
+    let Some(counters) = counters else {
+        return Ok(());
+    };
+    let help = "Segment files prepared.";
+    let files = counters.prepared_files();
+    one("maintenance_prepared_files_total", "counter", help, files)?;
+    let help = "Bytes of the segment files prepared.";
+    let bytes = counters.prepared_bytes();
+    one("maintenance_prepared_bytes_total", "counter", help, bytes)?;
+    let help = "Segment files whose preparation failed or was given up.";
+    let failed = counters.failed_files();
+    one("maintenance_failed_files_total", "counter", help, failed)
 }
 
-async fn healthz(State(shared): State<Shared>) -> Response {
-    if !shared.is_ready.load(Ordering::Acquire) {
+async fn health(State(admin): State<Admin>) -> Response {
+    if !admin.is_ready.load(Ordering::Acquire) {
         return answer(
             StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "status": "starting" }),
+            &json!({"status": "starting"}),
         );
     }
-    match shared.broker.health().await {
-        Ok(health) => describe(&health),
-        Err(error) => answer(
+    match admin.broker.health().await {
+        Ok(health) => answer(StatusCode::OK, &to_json(&health)),
+        Err(_) => answer(
             StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "status": "stopping", "reason": error.to_string() }),
+            &json!({"status": "stopping"}),
         ),
     }
 }
 
-/// A broker with partitions offline serves the others: it is alive, and says what is wrong.
-fn describe(health: &Health) -> Response {
-    let offline: Vec<_> = health
-        .offline
-        .iter()
-        .map(|one| {
-            json!({
-                "topic": one.topic,
-                "partition": one.partition.get(),
-                "reason": one.reason,
-            })
-        })
-        .collect();
-    let status = if offline.is_empty() { "ok" } else { "degraded" };
-    let body = json!({
-        "status": status,
-        "partitions": health.partitions,
-        "offline": offline,
-    });
-    answer(StatusCode::OK, &body)
+fn answer(code: StatusCode, body: &Value) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (code, kind, format!("{body}\n")).into_response()
 }
 
-fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
-    let json = [(header::CONTENT_TYPE, "application/json")];
-    (status, json, format!("{body}\n")).into_response()
+/// A broker with offline partitions is up: restarting it would take the others down too.
+fn to_json(health: &Health) -> Value {
+    let offline = |one: &OfflinePartition| {
+        json!({
+            "topic": one.topic,
+            "partition": one.partition.get(),
+            "reason": one.reason,
+        })
+    };
+    json!({
+        "status": if health.offline.is_empty() { "ok" } else { "degraded" },
+        "partitions": health.partitions,
+        "offline": health.offline.iter().map(offline).collect::<Vec<_>>(),
+    })
 }

@@ -44,6 +44,7 @@ pub(crate) async fn run(arguments: ConsumeArguments) -> Result<(), CommandError>
             .await
             .map_err(failed)?;
     }
+    check_start(start, &ends).map_err(|reason| CommandError::failed(&what, reason))?;
     let config = ConsumerConfig {
         offset_reset: match start {
             // What retention removes between the question and the read is not asked for.
@@ -76,6 +77,19 @@ async fn ends_of(
         ends.insert(partition, end);
     }
     Ok(ends)
+}
+
+/// An offset behind the end is refused, as it is when the log is followed.
+fn check_start(start: StartAt, ends: &BTreeMap<PartitionIndex, Offset>) -> Result<(), String> {
+    let StartAt::Offset(offset) = start else {
+        return Ok(());
+    };
+    match ends.iter().find(|&(_, &end)| offset > end) {
+        None => Ok(()),
+        Some((partition, end)) => Err(format!(
+            "offset {offset} is behind the end of partition {partition}, which is {end}"
+        )),
+    }
 }
 
 fn start_of(arguments: &ConsumeArguments) -> Result<StartAt, CommandError> {

@@ -1,22 +1,26 @@
 //! `ringlog produce`: each line is a record.
+//!
+//! The first record that is not stored ends it: what follows would be out of order, and whoever pipes a file in wants
+//! to know where to go on.
 
-use std::path::Path;
+mod acknowledgements;
+mod summary;
+
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
-use ringlog_client::{
-    Acks, Client, Delivery, DeliveryError, Producer, ProducerConfig, ProducerRecord, ProducerStats,
-};
+use ringlog_client::{Acks, Admin, Client, Producer, ProducerConfig, ProducerRecord};
 use ringlog_record::PartitionIndex;
-use serde_json::json;
 use tokio::sync::mpsc;
 
+use self::acknowledgements::{Acknowledgements, Stopped};
+use self::summary::Summary;
 use super::connect::connect;
 use super::lines::{self, Line};
 use crate::cli::{AcksArgument, ProduceArguments};
 use crate::error::CommandError;
-use crate::output::{Format, bytes, print_error_json};
 
 /// Lines that may be read ahead.
 const LINES_AHEAD_MAX: usize = 1024;
@@ -27,36 +31,41 @@ pub(crate) async fn run(arguments: ProduceArguments) -> Result<(), CommandError>
         return Err(CommandError::Usage(message.to_owned()));
     }
     let client = connect(&arguments.bootstrap).await?;
-    check_topic(&client, &arguments).await?;
+    let config = config(&client, &arguments).await?;
+    let acks = config.acks;
     let (lines, len_bytes) = lines::read(arguments.file.as_deref(), LINES_AHEAD_MAX)?;
-    let producer = Producer::new(
-        &client,
-        ProducerConfig {
-            acks: match arguments.acks {
-                AcksArgument::None => Acks::None,
-                AcksArgument::Leader => Acks::Leader,
-                AcksArgument::All => Acks::All,
-            },
-            linger: Duration::from_millis(arguments.linger_ms),
-            batch_bytes: arguments.batch_bytes,
-            ..ProducerConfig::default()
-        },
-    );
-    let progress = progress_bar(arguments.file.as_deref(), len_bytes);
+    let producer = Producer::new(&client, config);
+    let acknowledgements = Acknowledgements::collect();
+    let progress = progress_bar(len_bytes);
     let began = Instant::now();
-    let (read, failure) = produce(&arguments, &producer, lines, &progress).await;
-    let stats = producer.close().await;
+    let mut sent = Sent::default();
+    let sending = Sending {
+        arguments: &arguments,
+        producer: &producer,
+        acknowledgements: &acknowledgements,
+        progress: &progress,
+    };
+    let stopped = sending.send_all(lines, &mut sent).await;
+    let (outcome, stats) = acknowledgements.settle(producer).await;
     progress.finish_and_clear();
-    summarize(&stats, read, began.elapsed(), arguments.output);
-    match failure {
-        Some(failure) => Err(failure),
-        None if stats.failed + stats.unknown > 0 => Err(CommandError::Silent),
-        None => Ok(()),
-    }
+    let summary = Summary {
+        sent,
+        outcome,
+        stats,
+        took: began.elapsed(),
+        acks,
+    };
+    summary.print(arguments.output);
+    stopped?;
+    summary.verdict(&arguments.topic)
 }
 
-/// A missing topic is better found out before anything is read.
-async fn check_topic(client: &Client, arguments: &ProduceArguments) -> Result<(), CommandError> {
+/// The producer's settings; asks the broker for what the topic allows, and so finds out whether it is there before
+/// anything is read.
+async fn config(
+    client: &Client,
+    arguments: &ProduceArguments,
+) -> Result<ProducerConfig, CommandError> {
     let what = format!("produce to {:?}", arguments.topic);
     let failed = |error| CommandError::failed(&what, error);
     let topic = client.topic(&arguments.topic).await.map_err(failed)?;
@@ -65,47 +74,77 @@ async fn check_topic(client: &Client, arguments: &ProduceArguments) -> Result<()
             .partition(PartitionIndex::new(partition))
             .map_err(failed)?;
     }
-    Ok(())
+    let described = Admin::new(client).describe_topic(&arguments.topic).await;
+    let described = described.map_err(failed)?;
+    let mut settings = described.settings.iter();
+    let max_batch_bytes = settings
+        .find(|setting| setting.key == "max_batch_bytes")
+        .and_then(|setting| setting.value.parse().ok());
+    let defaults = ProducerConfig::default();
+    Ok(ProducerConfig {
+        acks: match arguments.acks {
+            AcksArgument::None => Acks::None,
+            AcksArgument::Leader => Acks::Leader,
+            AcksArgument::All => Acks::All,
+        },
+        linger: Duration::from_millis(arguments.linger_ms),
+        batch_bytes: arguments.batch_bytes,
+        batch_bytes_max: max_batch_bytes.unwrap_or(defaults.batch_bytes_max),
+        ..defaults
+    })
 }
 
-/// Sends the lines; gives how many were read, and why it stopped early, if it did.
-async fn produce(
-    arguments: &ProduceArguments,
-    producer: &Producer,
-    mut lines: mpsc::Receiver<Result<Line, CommandError>>,
-    progress: &ProgressBar,
-) -> (u64, Option<CommandError>) {
-    let (sender, outcomes) = mpsc::unbounded_channel();
-    let watch = tokio::spawn(first_failures(outcomes));
-    let mut read = 0;
-    let mut failure = None;
-    while let Some(line) = lines.recv().await {
-        let line = match line {
-            Ok(line) => line,
-            Err(error) => {
-                failure = Some(error);
-                break;
-            }
-        };
-        progress.inc(line.len() as u64 + 1);
-        read += 1;
-        match producer.send(record(arguments, line)).await {
-            Ok(delivery) => drop(sender.send((read, delivery))),
-            Err(error) => {
-                let what = format!("send line {read}");
-                failure = Some(CommandError::failed(&what, error));
-                break;
+/// What was read and handed to the producer.
+#[derive(Debug, Default)]
+struct Sent {
+    records: u64,
+    /// Of keys and values.
+    bytes: u64,
+}
+
+/// What sending a line needs.
+struct Sending<'a> {
+    arguments: &'a ProduceArguments,
+    producer: &'a Producer,
+    acknowledgements: &'a Acknowledgements,
+    progress: &'a ProgressBar,
+}
+
+impl Sending<'_> {
+    /// Sends lines until there are no more, or one cannot be read or sent, or one before was not stored.
+    async fn send_all(
+        &self,
+        mut lines: mpsc::Receiver<Result<Line, CommandError>>,
+        sent: &mut Sent,
+    ) -> Result<(), CommandError> {
+        loop {
+            let line = tokio::select! {
+                line = lines.recv() => line,
+                () = self.acknowledgements.failed() => return Ok(()),
+            };
+            let Some(line) = line.transpose()? else {
+                return Ok(());
+            };
+            if let Err(Stopped) = self.send(line, sent).await? {
+                return Ok(());
             }
         }
     }
-    drop(sender);
-    producer.flush().await;
-    // Says what it has to say; it ends with the last outcome.
-    watch.await.ok();
-    (read, failure)
+
+    async fn send(&self, line: Line, sent: &mut Sent) -> Result<Result<(), Stopped>, CommandError> {
+        self.progress.inc(line.len() as u64 + 1);
+        let (record, bytes) = record(self.arguments, line);
+        let delivery = self.producer.send(record).await.map_err(|error| {
+            CommandError::failed(&format!("send line {}", sent.records + 1), error)
+        })?;
+        sent.records += 1;
+        sent.bytes += bytes;
+        Ok(self.acknowledgements.expect(delivery).await)
+    }
 }
 
-fn record(arguments: &ProduceArguments, line: Line) -> ProducerRecord {
+/// The record of a line, and the bytes of its key and value.
+fn record(arguments: &ProduceArguments, line: Line) -> (ProducerRecord, u64) {
     let separator = arguments.key_separator.as_deref().map(str::as_bytes);
     let split = separator.and_then(|separator| {
         let at = find(&line, separator)?;
@@ -115,13 +154,15 @@ fn record(arguments: &ProduceArguments, line: Line) -> ProducerRecord {
         Some((key, value)) => (Some(key), value),
         None => (None, line),
     };
-    ProducerRecord {
+    let bytes = key.as_ref().map_or(0, Bytes::len) + value.len();
+    let record = ProducerRecord {
         topic: arguments.topic.clone(),
         partition: arguments.partition.map(PartitionIndex::new),
         key,
         value: Some(value),
         ..ProducerRecord::default()
-    }
+    };
+    (record, bytes as u64)
 }
 
 fn find(line: &Bytes, separator: &[u8]) -> Option<usize> {
@@ -129,72 +170,25 @@ fn find(line: &Bytes, separator: &[u8]) -> Option<usize> {
         .position(|window| window == separator)
 }
 
-/// Failures that are told one by one; the summary counts all.
-const FAILURES_TOLD_MAX: usize = 5;
-
-async fn first_failures(mut outcomes: mpsc::UnboundedReceiver<(u64, Delivery)>) {
-    let mut told = 0;
-    while let Some((line, delivery)) = outcomes.recv().await {
-        let Err(error) = delivery.await else {
-            continue;
-        };
-        told += 1;
-        if told <= FAILURES_TOLD_MAX && !matches!(error, DeliveryError::Closed) {
-            eprintln!("error: line {line}: {error}");
-        }
-    }
-}
-
-/// Progress by bytes where the length is known; nothing where standard error is no terminal.
-fn progress_bar(file: Option<&Path>, len_bytes: Option<u64>) -> ProgressBar {
-    let progress = match (file, len_bytes) {
-        (Some(_), Some(len_bytes)) => ProgressBar::new(len_bytes),
-        _ => return ProgressBar::hidden(),
+/// Progress by bytes where the length is known; nothing where standard error is no terminal, or where lines are
+/// typed.
+fn progress_bar(len_bytes: Option<u64>) -> ProgressBar {
+    let (progress, style) = match len_bytes {
+        Some(len_bytes) => (
+            ProgressBar::new(len_bytes),
+            "{bar:30} {percent}%  {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left",
+        ),
+        None if io::stdin().is_terminal() => return ProgressBar::hidden(),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {binary_bytes}  {binary_bytes_per_sec}",
+        ),
     };
-    let style = "{bar:30} {percent}%  {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
     if let Ok(style) = ProgressStyle::with_template(style) {
         progress.set_style(style);
     }
     progress
 }
 
-fn summarize(stats: &ProducerStats, read: u64, took: Duration, output: Format) {
-    let p99_ms = micros_to_ms(stats.ack_us.value_at_quantile(0.99));
-    let seconds = took.as_secs_f64().max(1e-9);
-    let rate = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
-    match output {
-        Format::Table => {
-            eprintln!(
-                "{} of {read} records acknowledged in {} batches, {}, in {seconds:.2} s: {:.0} records/s; p99 of acknowledgement {p99_ms:.2} ms",
-                stats.records,
-                stats.batches,
-                bytes(stats.bytes),
-                rate(stats.records),
-            );
-            if stats.failed > 0 {
-                eprintln!("{} records were not stored", stats.failed);
-            }
-            if stats.unknown > 0 {
-                eprintln!(
-                    "{} records may or may not be stored: read the topic before you send them again",
-                    stats.unknown
-                );
-            }
-        }
-        Format::Json => print_error_json(&json!({
-            "records_read": read,
-            "records_acknowledged": stats.records,
-            "records_failed": stats.failed,
-            "records_unknown": stats.unknown,
-            "batches": stats.batches,
-            "bytes": stats.bytes,
-            "seconds": seconds,
-            "records_per_second": rate(stats.records),
-            "ack_ms_p99": p99_ms,
-        })),
-    }
-}
-
-fn micros_to_ms(micros: u64) -> f64 {
-    f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1e3
-}
+#[cfg(test)]
+mod tests;
