@@ -1,0 +1,17 @@
+//! The binary as a user runs it: real processes, real files, real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failure in a test is a panic, and a test may say what it has met"
+)]
+
+mod bad_input;
+mod help;
+mod kill;
+mod process;
+mod records;
+mod round_trip;
+mod stop;
+mod topics;

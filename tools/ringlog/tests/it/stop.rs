@@ -1,0 +1,110 @@
+//! How a broker stops.
+
+use crate::process::{Start, directory, run};
+
+#[test]
+fn sigterm_ends_with_zero_and_the_next_start_scans_nothing() {
+    let directory = directory();
+    let mut start = Start::new(directory.path());
+    let broker = start.broker();
+    broker.ok(&["topic", "create", "t", "--partitions", "4"]);
+    let lines: String = (0..10_000)
+        .map(|number| format!("line {number}\n"))
+        .collect();
+    broker.run(&["produce", "t"], lines.as_bytes()).ok();
+    start.port = broker.address.port();
+    let (code, log) = broker.terminate();
+    assert_eq!(code, Some(0), "{log}");
+
+    start.args = &["--shards", "2", "--log", "debug"];
+    let broker = start.broker();
+    let log = broker.log();
+    let opened: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("a log is open"))
+        .collect();
+    assert_eq!(opened.len(), 4, "{log}");
+    for line in opened {
+        assert!(
+            line.contains("scanned_bytes=0") && line.contains("is_clean=true"),
+            "{line}"
+        );
+    }
+    let consumed = broker.ok(&["consume", "t", "--until-end"]);
+    assert_eq!(consumed.len(), lines.len());
+}
+
+#[test]
+fn ctrl_c_stops_in_order_too_and_another_number_of_shards_serves_the_same() {
+    let directory = directory();
+    let mut start = Start::new(directory.path());
+    let broker = start.broker();
+    broker.ok(&["topic", "create", "t", "--partitions", "3"]);
+    broker
+        .run(
+            &["produce", "t", "--key-separator", "="],
+            b"a=1\nb=2\nc=3\n",
+        )
+        .ok();
+    start.port = broker.address.port();
+    broker.signal("INT");
+    let (code, log) = broker.terminate_after_signal();
+    assert_eq!(code, Some(0), "{log}");
+    start.args = &["--shards", "1"];
+    let broker = start.broker();
+    let mut lines: Vec<_> = String::from_utf8(broker.ok(&[
+        "consume",
+        "t",
+        "--until-end",
+        "--print",
+        "key,value",
+        "--key-separator",
+        "=",
+    ]))
+    .unwrap()
+    .lines()
+    .map(str::to_owned)
+    .collect();
+    lines.sort();
+    assert_eq!(lines, ["a=1", "b=2", "c=3"]);
+}
+
+#[test]
+fn log_verify_and_dump_read_what_a_broker_has_left() {
+    let directory = directory();
+    let start = Start::new(directory.path());
+    let broker = start.broker();
+    let created = broker
+        .run(&["topic", "create", "t", "--output", "json"], b"")
+        .json();
+    broker.run(&["produce", "t"], b"a\nb\n").ok();
+    let (code, log) = broker.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    let topic = created["topic_id"].as_str().unwrap();
+    let partition = crate::process::data_of(directory.path())
+        .join("topics")
+        .join(topic)
+        .join("0");
+    let path = partition.to_str().unwrap();
+    let verified = run(&["log", "verify", path, "--output", "json"], b"").json();
+    assert_eq!(
+        verified["findings"].as_array().unwrap().len(),
+        0,
+        "{verified}"
+    );
+    let dumped = String::from_utf8(run(&["log", "dump", path], b"").ok()).unwrap();
+    assert!(dumped.contains("offsets 0..=1"), "{dumped}");
+    assert!(dumped.contains("checkpoint"), "{dumped}");
+
+    // One byte of a record is another: verify says where, and the broker does not serve it as if nothing were.
+    let segment = partition.join(format!("{:020}.log", 0));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[65] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let damaged = run(&["log", "verify", path], b"");
+    assert_eq!(damaged.code, Some(1), "{damaged:?}");
+    assert!(
+        String::from_utf8_lossy(&damaged.out).contains("damage"),
+        "{damaged:?}"
+    );
+}
