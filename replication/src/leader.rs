@@ -2,12 +2,13 @@
 //!
 //! It holds the in-sync set with the stable end of each member, the high watermark, and the produces that wait.
 //! Invariants: the high watermark never goes back and is never above the stable end of a member of the in-sync
-//! set; a produce with `acks = all` is answered only when the high watermark has passed its last record; produces
-//! of one kind are answered in the order of their offsets.
+//! set, and it stands still while the set is smaller than `min_isr`; a produce with `acks = all` is answered only when
+//! the high watermark has passed its last record; produces of one kind are answered in the order of their offsets;
+//! what a follower says counts only when it says it to this leader epoch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringlog_record::{BrokerId, Offset};
+use ringlog_record::{BrokerId, LeaderEpoch, Offset};
 
 /// When a produce is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub enum Event {
     FollowerStable {
         /// Which.
         follower: BrokerId,
+        /// The leader epoch that it follows; what is said to another leader does not count.
+        leader_epoch: LeaderEpoch,
         /// Its stable end.
         stable_end: Offset,
     },
@@ -97,8 +100,12 @@ pub enum Action {
 #[derive(Clone, Debug)]
 pub struct LeaderMachine {
     me: BrokerId,
+    leader_epoch: LeaderEpoch,
     min_isr: usize,
     stability: Stability,
+    /// What was appended below this was stable in memory only: a later answer does not claim more for it.
+    durable_from: Offset,
+    log_end: Offset,
     high_watermark: Offset,
     /// The stable end of each member of the in-sync set; `None` until it has said so.
     isr: BTreeMap<BrokerId, Option<Offset>>,
@@ -113,15 +120,17 @@ pub struct LeaderMachine {
 pub struct LeaderStart {
     /// The broker that leads.
     pub me: BrokerId,
+    /// The epoch that it leads.
+    pub leader_epoch: LeaderEpoch,
     /// The in-sync set; the leader is added when it is missing.
     pub isr: BTreeSet<BrokerId>,
-    /// Fewer members than this refuse `acks = all`.
+    /// Fewer members than this refuse `acks = all`, and hold the high watermark where it is.
     pub min_isr: usize,
     /// What stable means.
     pub stability: Stability,
     /// The high watermark that is known.
     pub high_watermark: Offset,
-    /// The stable end of the leader's log.
+    /// The stable end of the leader's log, which is its log end: a leader begins behind what it has recovered.
     pub stable_end: Offset,
 }
 
@@ -132,8 +141,11 @@ impl LeaderMachine {
         isr.insert(start.me, Some(start.stable_end));
         let mut machine = Self {
             me: start.me,
+            leader_epoch: start.leader_epoch,
             min_isr: start.min_isr,
             stability: start.stability,
+            durable_from: Offset::ZERO,
+            log_end: start.stable_end,
             high_watermark: start.high_watermark.min(start.stable_end),
             isr,
             awaiting_leader: BTreeSet::new(),
@@ -173,16 +185,22 @@ impl LeaderMachine {
                 end,
                 stable_end,
             } => {
+                self.log_end = self.log_end.max(end);
                 self.wait(ticket, acks, end, actions);
                 self.report(self.me, stable_end);
             }
             Event::LocalStable(stable_end) => self.report(self.me, stable_end),
             Event::FollowerStable {
                 follower,
+                leader_epoch,
                 stable_end,
-            } => self.report(follower, stable_end),
+            } => {
+                if leader_epoch == self.leader_epoch {
+                    self.report(follower, stable_end);
+                }
+            }
             Event::IsrChanged(members) => self.change_isr(members),
-            Event::StabilityChanged(stability) => self.stability = stability,
+            Event::StabilityChanged(stability) => self.change_stability(stability),
             Event::Ended => self.end(actions),
         }
         self.advance(actions);
@@ -222,6 +240,14 @@ impl LeaderMachine {
         }
     }
 
+    /// What was appended under the weaker promise may be in memory only, and no later answer says otherwise.
+    fn change_stability(&mut self, stability: Stability) {
+        if self.stability == Stability::Memory && stability == Stability::Durable {
+            self.durable_from = self.log_end;
+        }
+        self.stability = stability;
+    }
+
     fn end(&mut self, actions: &mut Vec<Action>) {
         self.is_ended = true;
         for waiting in [&mut self.awaiting_leader, &mut self.awaiting_all] {
@@ -238,35 +264,50 @@ impl LeaderMachine {
         // A member that has said nothing yet holds the high watermark where it is.
         let everybody = self.isr.values().copied().min().flatten();
         if let Some(everybody) = everybody
+            && self.has_min_isr()
             && everybody > self.high_watermark
         {
             self.high_watermark = everybody;
             actions.push(Action::HighWatermark(everybody));
         }
         let local = self.isr.get(&self.me).copied().flatten();
-        let (leader, all) = match self.stability {
-            Stability::Durable => (AckLevel::LeaderDurable, AckLevel::AllDurable),
-            Stability::Memory => (AckLevel::LeaderMemory, AckLevel::AllMemory),
-        };
         let local = local.unwrap_or(Offset::ZERO);
-        acknowledge(&mut self.awaiting_leader, local, leader, actions);
-        acknowledge(&mut self.awaiting_all, self.high_watermark, all, actions);
+        let is_durable = |end| self.stability == Stability::Durable && end > self.durable_from;
+        release(&mut self.awaiting_leader, local, |end, ticket| {
+            let level = if is_durable(end) {
+                AckLevel::LeaderDurable
+            } else {
+                AckLevel::LeaderMemory
+            };
+            actions.push(Action::Acknowledge { ticket, level });
+        });
+        release(
+            &mut self.awaiting_all,
+            self.high_watermark,
+            |end, ticket| {
+                let level = if is_durable(end) {
+                    AckLevel::AllDurable
+                } else {
+                    AckLevel::AllMemory
+                };
+                actions.push(Action::Acknowledge { ticket, level });
+            },
+        );
     }
 }
 
-/// Answers those that `reached` lets go, in the order of their offsets.
-fn acknowledge(
+/// Hands those that `reached` lets go to `answer`, in the order of their offsets.
+fn release(
     waiting: &mut BTreeSet<(Offset, Ticket)>,
     reached: Offset,
-    level: AckLevel,
-    actions: &mut Vec<Action>,
+    mut answer: impl FnMut(Offset, Ticket),
 ) {
     while let Some(&(end, ticket)) = waiting.first() {
         if end > reached {
             return;
         }
         waiting.pop_first();
-        actions.push(Action::Acknowledge { ticket, level });
+        answer(end, ticket);
     }
 }
 

@@ -32,7 +32,7 @@ pub struct PartitionSpec {
     pub leader_epoch: LeaderEpoch,
     /// The in-sync set.
     pub isr: BTreeSet<BrokerId>,
-    /// Fewer in-sync replicas than this refuse `acks = all`.
+    /// Fewer in-sync replicas than this refuse `acks = all`, and hold the high watermark where it is.
     pub min_isr: usize,
     /// The settings of its log.
     pub config: LogConfig,
@@ -70,6 +70,7 @@ impl Partition {
         log.begin_epoch(spec.leader_epoch).await?;
         let machine = LeaderMachine::new(LeaderStart {
             me: spec.leader,
+            leader_epoch: spec.leader_epoch,
             isr: spec.isr,
             min_isr: spec.min_isr,
             stability: stability_of(&spec.config),

@@ -3,16 +3,22 @@ use proptest::prelude::*;
 use super::*;
 
 const ME: BrokerId = BrokerId::new(1);
+const EPOCH: LeaderEpoch = LeaderEpoch::new(3);
 
 fn offset(value: u64) -> Offset {
     Offset::new(value)
 }
 
 fn leader(others: &[u32]) -> LeaderMachine {
+    leader_that_needs(1, others)
+}
+
+fn leader_that_needs(min_isr: usize, others: &[u32]) -> LeaderMachine {
     LeaderMachine::new(LeaderStart {
         me: ME,
+        leader_epoch: EPOCH,
         isr: others.iter().map(|&id| BrokerId::new(id)).collect(),
-        min_isr: 1,
+        min_isr,
         stability: Stability::Durable,
         high_watermark: offset(0),
         stable_end: offset(0),
@@ -30,6 +36,14 @@ fn appended(ticket: u64, acks: Acks, end: u64, stable_end: u64) -> Event {
         ticket: Ticket(ticket),
         acks,
         end: offset(end),
+        stable_end: offset(stable_end),
+    }
+}
+
+fn follower_stable(follower: u32, stable_end: u64) -> Event {
+    Event::FollowerStable {
+        follower: BrokerId::new(follower),
+        leader_epoch: EPOCH,
         stable_end: offset(stable_end),
     }
 }
@@ -90,12 +104,8 @@ fn a_follower_that_said_nothing_holds_the_high_watermark() {
     let mut machine = leader(&[2]);
     assert_eq!(step(&mut machine, appended(0, Acks::All, 5, 5)), []);
     assert_eq!(machine.high_watermark(), offset(0));
-    let follower_stable = Event::FollowerStable {
-        follower: BrokerId::new(2),
-        stable_end: offset(7),
-    };
     assert_eq!(
-        step(&mut machine, follower_stable),
+        step(&mut machine, follower_stable(2, 7)),
         [
             Action::HighWatermark(offset(5)),
             acknowledge(0, AckLevel::AllDurable)
@@ -133,9 +143,71 @@ fn the_end_of_leadership_leaves_every_outcome_unknown() {
 }
 
 #[test]
+fn below_min_isr_the_high_watermark_stands_still() {
+    let mut machine = leader_that_needs(2, &[2]);
+    step(&mut machine, appended(0, Acks::All, 5, 5));
+    step(&mut machine, appended(1, Acks::Leader, 6, 5));
+    assert_eq!(
+        step(&mut machine, Event::IsrChanged(BTreeSet::new())),
+        [],
+        "alone it must not commit what two were to hold"
+    );
+    assert!(!machine.has_min_isr());
+    assert_eq!(
+        step(&mut machine, Event::LocalStable(offset(6))),
+        [acknowledge(1, AckLevel::LeaderDurable)]
+    );
+    assert_eq!(machine.high_watermark(), offset(0));
+    let both = BTreeSet::from([ME, BrokerId::new(2)]);
+    assert_eq!(step(&mut machine, Event::IsrChanged(both)), []);
+    assert_eq!(
+        step(&mut machine, follower_stable(2, 5)),
+        [
+            Action::HighWatermark(offset(5)),
+            acknowledge(0, AckLevel::AllDurable)
+        ]
+    );
+}
+
+#[test]
+fn what_a_follower_says_to_another_leader_epoch_does_not_count() {
+    let mut machine = leader(&[2]);
+    step(&mut machine, appended(0, Acks::All, 5, 5));
+    for epoch in [2, 4] {
+        let event = Event::FollowerStable {
+            follower: BrokerId::new(2),
+            leader_epoch: LeaderEpoch::new(epoch),
+            stable_end: offset(5),
+        };
+        assert_eq!(step(&mut machine, event), []);
+    }
+    assert_eq!(machine.high_watermark(), offset(0));
+    assert_eq!(step(&mut machine, follower_stable(2, 5)).len(), 2);
+}
+
+#[test]
+fn what_was_appended_to_memory_is_not_called_durable_later() {
+    let mut machine = leader(&[2]);
+    step(&mut machine, Event::StabilityChanged(Stability::Memory));
+    step(&mut machine, appended(0, Acks::All, 5, 5));
+    step(&mut machine, Event::StabilityChanged(Stability::Durable));
+    step(&mut machine, appended(1, Acks::All, 7, 5));
+    step(&mut machine, Event::LocalStable(offset(7)));
+    assert_eq!(
+        step(&mut machine, follower_stable(2, 7)),
+        [
+            Action::HighWatermark(offset(7)),
+            acknowledge(0, AckLevel::AllMemory),
+            acknowledge(1, AckLevel::AllDurable)
+        ]
+    );
+}
+
+#[test]
 fn a_high_watermark_beyond_the_log_is_cut_to_it() {
     let machine = LeaderMachine::new(LeaderStart {
         me: ME,
+        leader_epoch: EPOCH,
         isr: BTreeSet::new(),
         min_isr: 1,
         stability: Stability::Durable,
@@ -166,8 +238,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     /// Replays random histories beside a model that knows each replica's log.
     #[test]
-    fn nothing_is_answered_before_it_is_where_the_answer_says(steps in steps()) {
-        let mut machine = leader(&[2, 3]);
+    fn nothing_is_answered_before_it_is_where_the_answer_says(min_isr in 1..4_usize, steps in steps()) {
+        let mut machine = leader_that_needs(min_isr, &[2, 3]);
         let (mut log_end, mut next_ticket) = (0_u64, 0_u64);
         let mut stable: BTreeMap<BrokerId, u64> =
             [1, 2, 3].map(|id| (BrokerId::new(id), 0)).into();
@@ -192,7 +264,7 @@ proptest! {
                     let follower = BrokerId::new(u32::from(id));
                     let end = (stable[&follower] + u64::from(records)).min(log_end);
                     stable.insert(follower, end);
-                    Event::FollowerStable { follower, stable_end: offset(end) }
+                    follower_stable(u32::from(id), end)
                 }
                 Step::Isr(two, three) => {
                     // A broker joins only once it has what readers may see.
@@ -211,6 +283,7 @@ proptest! {
                 match action {
                     Action::HighWatermark(end) => {
                         prop_assert!(end.get() > high_watermark);
+                        prop_assert!(isr.len() >= min_isr);
                         high_watermark = end.get();
                         for member in &isr {
                             prop_assert!(stable[member] >= high_watermark);
