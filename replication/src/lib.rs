@@ -8,14 +8,17 @@
 //! A partition lives on the core that owns its log. Nothing here knows of topics' names, requests or connections.
 #![forbid(unsafe_code)]
 
+mod closing;
 mod error;
 mod fetch;
 pub mod leader;
+pub mod limits;
 mod partition;
 mod produce;
 mod status;
 mod waiters;
 
+pub use closing::CloseError;
 pub use error::{FetchError, ProduceError};
 pub use fetch::{FetchSpec, Fetched};
 pub use leader::{AckLevel, Acks};

@@ -1,6 +1,6 @@
 //! The partition actor: the shell that joins the leader machine to a log, on the core that owns both.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
@@ -12,6 +12,7 @@ use ringlog_log::{
 use ringlog_reactor::Reactor;
 use ringlog_record::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
+use crate::closing::{CloseError, Closing};
 use crate::error::{FetchError, ProduceError};
 use crate::fetch::{FetchSpec, Fetched};
 use crate::leader::{Acks, Action, Event, LeaderMachine, LeaderStart, Stability};
@@ -44,13 +45,13 @@ pub struct Partition(Rc<Inner>);
 
 pub(crate) struct Inner {
     id: TopicPartition,
-    reactor: Reactor,
+    pub(crate) reactor: Reactor,
     pub(crate) log: Log,
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) machine: RefCell<LeaderMachine>,
     pub(crate) tickets: RefCell<Tickets>,
     pub(crate) waiters: RefCell<Waiters>,
-    is_closed: Cell<bool>,
+    pub(crate) closing: Closing,
     /// What the machine asked for last; kept for its memory.
     actions: RefCell<Vec<Action>>,
 }
@@ -86,7 +87,7 @@ impl Partition {
             machine: RefCell::new(machine),
             tickets: RefCell::default(),
             waiters: RefCell::default(),
-            is_closed: Cell::new(false),
+            closing: Closing::default(),
             actions: RefCell::default(),
         });
         let weak = Rc::downgrade(&inner);
@@ -216,20 +217,13 @@ impl Partition {
     }
 
     /// Ends the partition: no more produces, what was appended is made durable and answered, fetches that wait go
-    /// on, and the log is closed so that the next open need not scan.
+    /// on, and the log is closed so that the next open need not scan. Whoever asks again waits for the same end.
     ///
     /// # Errors
     ///
-    /// [`ChangeError`]; the partition is closed all the same.
-    pub async fn close(&self) -> Result<(), ChangeError> {
-        if self.0.is_closed.replace(true) {
-            return Ok(());
-        }
-        let flushed = self.0.log.flush().await;
-        self.0.end();
-        let closed = self.0.log.close().await;
-        flushed?;
-        closed
+    /// [`CloseError`]; the partition is closed all the same, and what was not stable by then has an unknown outcome.
+    pub async fn close(&self) -> Result<(), CloseError> {
+        self.0.close().await
     }
 
     /// Closes the partition and removes its directory, durably.
@@ -276,7 +270,7 @@ fn on_stable(partition: &Weak<Inner>, stable_end: Option<Offset>) {
 
 impl Inner {
     pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.get()
+        self.closing.has_begun()
     }
 
     /// Whether nothing will move any more.
@@ -333,7 +327,7 @@ impl Inner {
     }
 
     /// Leadership is over: nobody waits any longer.
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         self.step(Event::Ended);
         self.waiters.borrow_mut().wake_all();
     }

@@ -210,7 +210,7 @@ pub enum ReadError {
 }
 
 /// Why the state of a log was not changed durably.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
     /// There is no such offset.
     #[error("offset {requested} is outside of the log, which goes from {log_start} to {log_end}")]

@@ -270,3 +270,83 @@ fn closing_answers_what_was_appended_and_refuses_the_rest() {
             .is_empty()
     );
 }
+
+/// The device takes no more writes of batches, for want of room.
+fn fill_up(sim: &SimWorld, node: NodeId) {
+    sim.inject(
+        node,
+        DiskFault {
+            op: FaultyOp::Write,
+            path_contains: "/data/topics/7/0/".to_owned(),
+            trigger: FaultTrigger::Always,
+            error: io::ErrorKind::StorageFull,
+        },
+    );
+}
+
+#[test]
+fn who_closes_second_waits_for_the_first() {
+    let world = World::new(6);
+    world.run(|env| async move {
+        let partition = open(&env, 1, Durability::Sync).await;
+        let pending = partition.produce(&batch(b"a"), Acks::All).unwrap();
+        let first = partition.clone();
+        let closing = env
+            .reactor
+            .spawn("close", async move { first.close().await });
+        env.reactor.yield_now().await;
+        partition.close().await.unwrap();
+        assert_eq!(
+            partition.status().durable_end,
+            Offset::new(1),
+            "closed is durable, whoever asked first"
+        );
+        assert!(pending.await.is_ok());
+        closing.await.unwrap();
+        partition.close().await.unwrap();
+    });
+}
+
+#[test]
+fn who_gives_up_closing_does_not_leave_the_next_one_waiting() {
+    let world = World::new(7);
+    world.run(|env| async move {
+        let partition = open(&env, 1, Durability::Sync).await;
+        let pending = partition.produce(&batch(b"a"), Acks::All).unwrap();
+        let first = partition.clone();
+        let closing = env
+            .reactor
+            .spawn("close", async move { first.close().await });
+        env.reactor.yield_now().await;
+        drop(closing);
+        partition.close().await.unwrap();
+        assert!(pending.await.is_ok());
+    });
+}
+
+#[test]
+fn a_full_device_keeps_neither_a_close_nor_a_delete_for_ever() {
+    let world = World::new(8);
+    let (sim, node) = (world.sim.clone(), world.node);
+    world.run(move |env| async move {
+        let partition = open(&env, 1, Durability::Sync).await;
+        fill_up(&sim, node);
+        let pending = partition.produce(&batch(b"a"), Acks::All).unwrap();
+        let bound = Duration::from_secs(60);
+        let closed = env.reactor.timeout(bound, partition.close()).await;
+        assert!(closed.expect("it ends").is_err());
+        assert!(matches!(
+            pending.await,
+            Err(ProduceError::UnknownOutcome { .. })
+        ));
+        let deleted = env.reactor.timeout(bound, partition.delete()).await;
+        deleted.expect("it ends").unwrap();
+    });
+    assert!(
+        world
+            .sim
+            .list_dir(world.node, "/data/topics/7".as_ref())
+            .unwrap()
+            .is_empty()
+    );
+}

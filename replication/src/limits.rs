@@ -1,0 +1,7 @@
+//! The bounds of a partition.
+
+use std::time::Duration;
+
+/// How long a partition that closes waits for what was appended to become durable, as when the device is full: a stop
+/// of the broker, and the removal of a topic that is to make room, do not wait for ever.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
