@@ -8,6 +8,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::error::ChangeError;
 use crate::index::SparseIndex;
 use crate::log::{LogInner, LogState};
+use crate::next_file::NextFile;
 use crate::segment::Segment;
 
 impl LogInner {
@@ -95,6 +96,7 @@ impl LogInner {
         if std::mem::replace(&mut self.state.borrow_mut().is_closed, true) {
             return Ok(());
         }
+        self.changed.notify();
         self.flush_all().await?;
         self.changed.wait(|| self.is_at_rest().then_some(())).await;
         let written = self.write_checkpoint().await;
@@ -102,10 +104,13 @@ impl LogInner {
         written
     }
 
-    /// Whether every segment stands under its own name, so that nothing is left to do in the directory.
+    /// Whether nothing is left to do in the directory: every segment stands under its own name, and no file is being
+    /// prepared.
     fn is_at_rest(&self) -> bool {
         let state = self.state.borrow();
-        state.failure.is_some() || state.segments.values().all(Segment::is_at_rest)
+        let is_preparing = matches!(state.next, NextFile::Preparing);
+        let are_at_rest = state.segments.values().all(Segment::is_at_rest) && !is_preparing;
+        state.failure.is_some() || are_at_rest
     }
 }
 

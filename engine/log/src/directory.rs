@@ -7,6 +7,7 @@ use ringlog_reactor::{File, OpenOptions, Reactor};
 use ringlog_record::Offset;
 
 use crate::error::FileError;
+use crate::limits::DELETE_ATTEMPTS_MAX;
 use crate::names::{self, FileName};
 
 /// The directory of a log.
@@ -165,23 +166,40 @@ async fn sync_directory(reactor: &Reactor, path: &Path) -> Result<(), FileError>
 ///
 /// [`FileError`]; some of the files may be gone then, and it can be tried again.
 pub async fn delete_directory(reactor: &Reactor, path: &Path) -> Result<(), FileError> {
+    // Whoever prepared a file when the log was closed may still be putting it away.
+    for _ in 0..DELETE_ATTEMPTS_MAX {
+        if !delete_files(reactor, path).await? {
+            return Ok(());
+        }
+        match reactor.rmdir(path).await {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) => return Err(FileError::new("remove the directory", path, error)),
+            Ok(()) => {
+                return match path.parent() {
+                    Some(parent) => sync_directory(reactor, parent).await,
+                    None => Ok(()),
+                };
+            }
+        }
+    }
+    let error = io::ErrorKind::DirectoryNotEmpty.into();
+    Err(FileError::new("remove the directory", path, error))
+}
+
+/// Removes all files in a directory; false when there is no such directory.
+async fn delete_files(reactor: &Reactor, path: &Path) -> Result<bool, FileError> {
     let entries = match reactor.list_dir(path).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         result => result.map_err(|error| FileError::new("list the directory", path, error))?,
     };
     for entry in entries {
         let file = path.join(entry.name);
-        reactor
-            .unlink(&file)
-            .await
-            .map_err(|error| FileError::new("remove", &file, error))?;
+        match reactor.unlink(&file).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(FileError::new("remove", &file, error));
+            }
+            _ => {}
+        }
     }
-    reactor
-        .rmdir(path)
-        .await
-        .map_err(|error| FileError::new("remove the directory", path, error))?;
-    match path.parent() {
-        Some(parent) => sync_directory(reactor, parent).await,
-        None => Ok(()),
-    }
+    Ok(true)
 }

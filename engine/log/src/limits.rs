@@ -56,6 +56,9 @@ pub const SPACE_RETRY_MS: u64 = 500;
 /// Bytes waiting at which a log of `async` durability is flushed before its time.
 pub const WRITE_BEHIND_BYTES: u64 = 1 << 20;
 
+/// How often the files of a directory are removed while others appear in it.
+pub const DELETE_ATTEMPTS_MAX: usize = 5;
+
 const _: () = assert!(ringlog_record::limits::BATCH_BYTES_MAX as u64 <= FLUSH_GROUP_BYTES_MAX);
 const _: () = assert!(SCAN_BYTES as u64 >= FLUSH_GROUP_BYTES_MAX + BLOCK_BYTES);
 const _: () = assert!(SEGMENT_CLASSES_BYTES[1] >= FLUSH_GROUP_BYTES_MAX);

@@ -5,8 +5,11 @@
 //! rename is durable is another one prepared.
 
 use std::io;
+use std::path::Path;
+use std::pin::pin;
 use std::rc::Rc;
 
+use futures_util::future::{Either, select};
 use ringlog_reactor::File;
 
 use crate::directory::Mode;
@@ -75,6 +78,17 @@ impl LogInner {
             }
         };
         self.state.borrow_mut().next = next;
+        self.changed.notify();
+    }
+
+    /// Fills the temporary file; given up when the log ends, which waits for that.
+    async fn prepare_temporary(&self, temporary: &Path, len_bytes: u64) -> io::Result<()> {
+        let ended = self.changed.wait(|| self.is_ended().then_some(()));
+        let prepared = self.env.bulk.prepare(temporary.to_owned(), len_bytes);
+        match select(pin!(ended), prepared).await {
+            Either::Left(_) => Err(io::ErrorKind::Interrupted.into()),
+            Either::Right((result, _)) => result,
+        }
     }
 
     async fn try_prepare_next(&self, len_bytes: u64) -> Result<File, FileError> {
@@ -82,11 +96,10 @@ impl LogInner {
             self.directory.join(NEXT_TEMPORARY),
             self.directory.join(NEXT),
         );
-        let bulk = &self.env.bulk;
-        let mut prepared = bulk.prepare(temporary.clone(), len_bytes).await;
+        let mut prepared = self.prepare_temporary(&temporary, len_bytes).await;
         if matches!(&prepared, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
             self.directory.remove(&temporary).await?;
-            prepared = bulk.prepare(temporary.clone(), len_bytes).await;
+            prepared = self.prepare_temporary(&temporary, len_bytes).await;
         }
         prepared.map_err(|error| FileError::new("prepare", &temporary, error))?;
         self.directory.rename(&temporary, &next).await?;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ringlog_log::LogConfig;
+use ringlog_log::{LogConfig, delete_directory};
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::bench_world::{World, append_numbered, check_numbered, open_with};
@@ -33,6 +33,25 @@ fn a_log_rolls_into_prepared_files() {
         assert_eq!(report.segments, 6);
         check_numbered(&log, 0, 9_000, 1 << 20).await;
     });
+}
+
+#[test]
+fn a_log_that_is_closed_while_a_file_is_prepared_can_be_deleted() {
+    for seed in 0..60 {
+        World::new(seed).run(move |env| async move {
+            let (log, _) = open_with(&env, SMALL()).await;
+            log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+            append_numbered(&env, &log, 60, 18_000, 1).await;
+            env.reactor.sleep(Duration::from_micros(seed * 12)).await;
+            log.close().await.unwrap();
+            let directory = log.directory().to_owned();
+            drop(log);
+            delete_directory(&env.reactor, &directory).await.unwrap();
+            env.reactor.sleep(Duration::from_millis(100)).await;
+            let gone = env.reactor.stat(&directory).await.unwrap_err();
+            assert_eq!(gone.kind(), std::io::ErrorKind::NotFound, "seed {seed}");
+        });
+    }
 }
 
 #[test]
