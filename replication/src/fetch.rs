@@ -74,15 +74,7 @@ impl Inner {
                 latest: self.leader_epoch,
             });
         }
-        let epochs = self.log.epochs();
-        let log_end = self.log.log_end();
-        let end = match epochs.end_of(epoch, log_end) {
-            Some(found) => found.end,
-            None => epochs
-                .entries()
-                .first()
-                .map_or(log_end, |first| first.start),
-        };
+        let end = self.log.end_of_epoch(epoch);
         if offset > end {
             return Err(FetchError::LogTruncated {
                 requested: offset,

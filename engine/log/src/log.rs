@@ -162,6 +162,20 @@ impl Log {
         self.0.state.borrow().epochs.clone()
     }
 
+    /// Where the records of `epoch`, and of all epochs before it, end in this log.
+    pub fn end_of_epoch(&self, epoch: LeaderEpoch) -> Offset {
+        let state = self.0.state.borrow();
+        let log_end = state.log_end;
+        match state.epochs.end_of(epoch, log_end) {
+            Some(found) => found.end,
+            // It is older than what is remembered.
+            None => {
+                let first = state.epochs.entries().first();
+                first.map_or(log_end, |first| first.start)
+            }
+        }
+    }
+
     /// Has the next checkpoint hold this high watermark. It does not go back.
     pub fn set_high_watermark(&self, high_watermark: Offset) {
         let state = &mut *self.0.state.borrow_mut();
