@@ -15,6 +15,7 @@ pub mod leader;
 pub mod limits;
 mod partition;
 mod produce;
+mod recent;
 mod status;
 mod waiters;
 

@@ -17,6 +17,7 @@ use crate::error::{FetchError, ProduceError};
 use crate::fetch::{FetchSpec, Fetched};
 use crate::leader::{Acks, Action, Event, LeaderMachine, LeaderStart, Stability};
 use crate::produce::{Outcome, PendingProduce, Tickets};
+use crate::recent::RecentEnds;
 use crate::status::{PartitionEnds, PartitionStatus};
 use crate::waiters::{Moved, Waiters};
 
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) machine: RefCell<LeaderMachine>,
     pub(crate) tickets: RefCell<Tickets>,
     pub(crate) waiters: RefCell<Waiters>,
+    pub(crate) recent_ends: RefCell<RecentEnds>,
     pub(crate) closing: Closing,
     /// What the machine asked for last; kept for its memory.
     actions: RefCell<Vec<Action>>,
@@ -79,6 +81,7 @@ impl Partition {
             stable_end: log.stable_end(),
         });
         log.set_high_watermark(machine.high_watermark());
+        let recent_ends = RecentEnds::new(log.log_end());
         let inner = Rc::new(Inner {
             id: spec.id,
             reactor,
@@ -87,6 +90,7 @@ impl Partition {
             machine: RefCell::new(machine),
             tickets: RefCell::default(),
             waiters: RefCell::default(),
+            recent_ends: RefCell::new(recent_ends),
             closing: Closing::default(),
             actions: RefCell::default(),
         });
@@ -121,9 +125,18 @@ impl Partition {
         self.0.fetch(spec).await
     }
 
-    /// Bytes from `offset` to the high watermark, as far as the sparse index tells.
+    /// Bytes from `offset` to the high watermark: exact for a reader that keeps up, else as far as the sparse index
+    /// tells. Never 0 when there is something.
     pub fn readable_bytes(&self, offset: Offset) -> u64 {
-        self.0.log.bytes_between(offset, self.0.high_watermark())
+        let high_watermark = self.0.high_watermark();
+        if offset >= high_watermark {
+            return 0;
+        }
+        let recent = self.0.recent_ends.borrow();
+        let exact = recent.bytes_between(offset, high_watermark);
+        exact
+            .unwrap_or_else(|| self.0.log.bytes_between(offset, high_watermark))
+            .max(1)
     }
 
     /// Waits until the high watermark is above `above`, or the partition has ended.

@@ -103,6 +103,9 @@ impl Inner {
             self.check_min_isr()?;
         }
         let appended = self.log.append(batches, self.leader_epoch)?;
+        self.recent_ends
+            .borrow_mut()
+            .note(appended.log_end, batches.len());
         let (ticket, outcome) = self.tickets.borrow_mut().issue();
         self.step(Event::Appended {
             ticket,

@@ -276,3 +276,37 @@ fn offsets_are_found_and_records_deleted_through_any_shard() {
         assert_eq!(client.values(ids[0], 2).await, [b"3"]);
     });
 }
+
+#[test]
+fn a_parked_fetch_waits_for_the_bytes_that_it_wants_and_not_for_fewer() {
+    let world = World::new(9, 2);
+    world.start();
+    world.client(|reactor| async move {
+        let (mut client, _) = Client::connect(&reactor, Some(0)).await;
+        client.create_topic("events", 2, &[]).await;
+        let topic = client.topic("events").await;
+        for index in 0..2 {
+            let id = partition(&topic, index);
+            for _ in 0..4 {
+                client.produce(id, &[&[7; 10_000]]).await;
+            }
+            let own = reactor.clone();
+            let late = reactor.spawn("late", async move {
+                let (mut other, _) = Client::connect(&own, None).await;
+                own.sleep(Duration::from_secs(1)).await;
+                other.produce(id, &[b"too little"]).await;
+                own.sleep(Duration::from_secs(2)).await;
+                other.produce(id, &[&[8; 8_000]]).await;
+            });
+            let began = reactor.now();
+            let found = client.fetch(&[wanted(id, 4)], 5_000, 60_000).await;
+            let waited = reactor.now().since(began);
+            assert_eq!(found[0].values.len(), 2, "after {waited:?}");
+            assert!(
+                waited >= Duration::from_secs(3) && waited < Duration::from_secs(5),
+                "{waited:?}"
+            );
+            late.await;
+        }
+    });
+}
