@@ -5,5 +5,6 @@ mod bad_input;
 mod client;
 mod control;
 mod data;
+mod faults;
 mod sockets;
 mod world;
