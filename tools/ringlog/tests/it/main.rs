@@ -7,9 +7,11 @@
     reason = "a failure in a test is a panic, and a test may say what it has met"
 )]
 
+mod admin;
 mod bad_input;
 mod help;
 mod kill;
+mod pipes;
 mod process;
 mod records;
 mod round_trip;

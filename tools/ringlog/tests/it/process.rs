@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,15 @@ fn program() -> Command {
 }
 
 /// A process that is killed and reaped when this is dropped.
-struct Guard(Child);
+pub(crate) struct Guard(Child);
+
+/// Starts a command whose output is piped.
+pub(crate) fn spawn(args: &[&str], stdin: Stdio) -> Guard {
+    let mut command = program();
+    command.args(args).stdin(stdin);
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Guard(piped.spawn().unwrap())
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -39,8 +47,20 @@ impl Drop for Guard {
 }
 
 impl Guard {
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.0.stdin.take().unwrap()
+    }
+
+    pub(crate) fn stdout(&mut self) -> ChildStdout {
+        self.0.stdout.take().unwrap()
+    }
+
+    pub(crate) fn stderr(&mut self) -> ChildStderr {
+        self.0.stderr.take().unwrap()
+    }
+
     /// Waits for the end and gives the exit code, if it ended by itself.
-    fn wait(&mut self, what: &str) -> Option<i32> {
+    pub(crate) fn wait(&mut self, what: &str) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -90,18 +110,8 @@ impl Finished {
 
 /// Runs a command to its end.
 pub(crate) fn run(args: &[&str], input: &[u8]) -> Finished {
-    let mut command = program();
-    command.args(args);
-    let piped = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = Guard(piped.spawn().unwrap());
-    let mut stdin = child.0.stdin.take().unwrap();
-    let (mut stdout, mut stderr) = (
-        child.0.stdout.take().unwrap(),
-        child.0.stderr.take().unwrap(),
-    );
+    let mut child = spawn(args, Stdio::piped());
+    let (mut stdin, mut stdout, mut stderr) = (child.stdin(), child.stdout(), child.stderr());
     thread::scope(|scope| {
         let out = scope.spawn(move || {
             let mut bytes = Vec::new();
@@ -135,6 +145,7 @@ pub(crate) struct Broker {
 pub(crate) struct Start<'a> {
     pub(crate) directory: &'a Path,
     pub(crate) port: u16,
+    pub(crate) admin: &'a str,
     pub(crate) args: &'a [&'a str],
 }
 
@@ -144,6 +155,7 @@ impl<'a> Start<'a> {
         Self {
             directory,
             port: 0,
+            admin: "none",
             args: &["--shards", "2"],
         }
     }
@@ -189,9 +201,8 @@ impl<'a> Start<'a> {
         let log = self.directory.join(format!("broker-{number}.log"));
         let mut command = program();
         command
-            .args([
-                "broker", "--cores", "none", "--memory", "256MiB", "--admin", "none",
-            ])
+            .args(["broker", "--cores", "none", "--memory", "256MiB"])
+            .args(["--admin", self.admin])
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .arg("--data-dir")
             .arg(data_of(self.directory))

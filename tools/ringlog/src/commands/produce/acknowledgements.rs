@@ -1,6 +1,6 @@
 //! The outcome of every record, in the order in which they were sent.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ringlog_client::{Delivery, DeliveryError, Producer, ProducerStats};
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 const EXPECTED_MAX: usize = 1 << 16;
 
 /// How long the rest may take after one was not stored.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How it ended.
 #[derive(Debug, Default)]
@@ -52,30 +52,22 @@ pub(super) struct Stopped;
 pub(super) struct Acknowledgements {
     expected: mpsc::Sender<Delivery>,
     failed: Arc<Notify>,
-    collector: JoinHandle<Outcome>,
+    outcome: Arc<Mutex<Outcome>>,
+    collector: JoinHandle<()>,
 }
 
 impl Acknowledgements {
     /// Begins to wait.
     pub(super) fn collect() -> Self {
-        let (expected, mut deliveries) = mpsc::channel::<Delivery>(EXPECTED_MAX);
+        let (expected, deliveries) = mpsc::channel(EXPECTED_MAX);
         let failed = Arc::new(Notify::new());
-        let has_failed = Arc::clone(&failed);
-        let collector = tokio::spawn(async move {
-            let mut outcome = Outcome::default();
-            while let Some(delivery) = deliveries.recv().await {
-                outcome.note(delivery.await.map(drop));
-                if outcome.error.is_some() {
-                    deliveries.close();
-                    has_failed.notify_one();
-                }
-            }
-            outcome
-        });
+        let outcome = Arc::new(Mutex::default());
+        let collector = collect(deliveries, Arc::clone(&outcome), Arc::clone(&failed));
         Self {
             expected,
             failed,
-            collector,
+            outcome,
+            collector: tokio::spawn(collector),
         }
     }
 
@@ -94,33 +86,47 @@ impl Acknowledgements {
         let Self {
             expected,
             failed,
+            outcome,
             collector,
         } = self;
-        let is_stopped = expected.is_closed();
+        let has_failed = expected.is_closed();
         drop(expected);
-        let closing = producer.flush();
+        let all = async {
+            producer.flush().await;
+            // What it panics with has been reported already.
+            collector.await.ok();
+        };
         let patience = async {
-            if !is_stopped {
+            if !has_failed {
                 failed.notified().await;
             }
             tokio::time::sleep(SETTLE_TIMEOUT).await;
         };
         tokio::select! {
-            () = closing => {}
+            () = all => {}
             () = patience => {}
         }
-        let stats = producer.stats();
-        // Whatever is not settled by now ends as closed.
-        drop(producer);
-        let outcome = match tokio::time::timeout(SETTLE_TIMEOUT, collector).await {
-            Ok(Ok(outcome)) => outcome,
-            _ => Outcome {
-                stored: stats.records,
-                failed: stats.failed,
-                unknown: stats.unknown,
-                error: None,
-            },
-        };
-        (outcome, stats)
+        let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut outcome), producer.stats())
+    }
+}
+
+/// Notes outcomes in the order of the records; takes no more records behind one that was not stored.
+async fn collect(
+    mut deliveries: mpsc::Receiver<Delivery>,
+    outcome: Arc<Mutex<Outcome>>,
+    failed: Arc<Notify>,
+) {
+    while let Some(delivery) = deliveries.recv().await {
+        let settled = delivery.await.map(drop);
+        let is_failure = settled.is_err();
+        outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .note(settled);
+        if is_failure {
+            deliveries.close();
+            failed.notify_one();
+        }
     }
 }
