@@ -8,6 +8,9 @@ use ringlog_reactor::sim::{Chance, CrashKind, DiskFault, FaultTrigger, FaultyOp}
 use crate::batch::value_bytes_for;
 use crate::history::Retention;
 
+/// A life in which few appends become durable, in microseconds.
+const SHORT_LIFE_US: u64 = 500;
+
 /// The same for all lives of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
@@ -20,6 +23,8 @@ pub(crate) struct Workload {
     pub(crate) bulk: Bulk,
     /// Whether devices fail, or fill up, in some of the lives.
     pub(crate) is_troubled: bool,
+    /// Whether all lives but the first append in the epoch that they find, as those of a replica do.
+    pub(crate) follows: bool,
 }
 
 /// Who prepares files.
@@ -90,6 +95,7 @@ impl Workload {
                 _ => Bulk::Works,
             },
             is_troubled: chance.one_in(4),
+            follows: chance.one_in(4),
         }
     }
 }
@@ -209,6 +215,7 @@ impl Life {
     pub(crate) fn draw(chance: &mut Chance, workload: &Workload, is_first: bool) -> Self {
         let role = match chance.below(8) {
             0 | 1 => Role::Follows,
+            2..7 if workload.follows && !is_first => Role::Follows,
             2 if !is_first => Role::Reads,
             _ => Role::Leads,
         };
@@ -243,6 +250,8 @@ impl Life {
     pub(crate) fn length(self, chance: &mut Chance, workload: &Workload) -> Duration {
         let us_max = match self.role {
             Role::Reads => 2_000,
+            // Some lives end with their first appends.
+            _ if chance.one_in(4) => SHORT_LIFE_US,
             _ => workload.life_us_max,
         };
         Duration::from_micros(chance.below(us_max))
