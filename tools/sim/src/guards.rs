@@ -3,6 +3,9 @@
 //! `ringlog-log` has a feature for each that does nothing but omit the step. `cargo xtask guards` builds this
 //! crate once with each of them and runs the pinned seed: it must fail in the named checker, not by a panic, a
 //! hang or a time-out. Without features all pinned seeds must pass.
+//!
+//! What a seed runs into depends on how many random numbers the engine and the scenario draw, so a change of either
+//! may move a pin. `ringlog-sim --seeds 300`, built with the feature, lists the seeds that fail and in which checker.
 
 /// A step, the feature that omits it, and the proof that it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,27 +22,27 @@ pub struct Guard {
 pub const GUARDS: [Guard; 5] = [
     Guard {
         feature: "omit-fdatasync-before-ack",
-        seed: 0,
+        seed: 4,
         checker: "acknowledged-lost",
     },
     Guard {
         feature: "omit-directory-fsync",
-        seed: 0,
+        seed: 1,
         checker: "acknowledged-lost",
     },
     Guard {
         feature: "omit-fdatasync-after-recovery",
-        seed: 0,
+        seed: 59,
         checker: "served-vanished",
     },
     Guard {
         feature: "omit-torn-window-zeroing",
-        seed: 0,
+        seed: 48,
         checker: "cut-off-returned",
     },
     Guard {
         feature: "omit-one-write-per-block",
-        seed: 0,
+        seed: 5,
         checker: "acknowledged-lost",
     },
 ];

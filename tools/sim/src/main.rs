@@ -7,8 +7,10 @@
 )]
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Parser, ValueEnum};
+use ringlog_sim::guards::omitted;
 use ringlog_sim::run::{Scenario, run_seed, run_seeds};
 
 /// Runs the storage engine or a broker in virtual time, with crashes, and checks what they promised.
@@ -46,9 +48,24 @@ impl From<ScenarioName> for Scenario {
     }
 }
 
+/// Seeds between two signs of life.
+const PROGRESS_SEEDS: u64 = 250;
+
+/// What runs one seed again.
+fn command_of(scenario: &str, seed: u64) -> String {
+    let feature = match omitted() {
+        Some(guard) => format!("--features {} ", guard.feature),
+        None => String::new(),
+    };
+    format!(
+        "cargo run --profile checked --package ringlog-sim {feature}-- --scenario {scenario} --seed {seed}"
+    )
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let scenario = arguments.scenario.into();
+    let scenario = Scenario::from(arguments.scenario);
+    let name = scenario.name();
     if let Some(seed) = arguments.seed {
         return match run_seed(scenario, seed) {
             Ok(outcome) => {
@@ -57,10 +74,12 @@ fn main() -> ExitCode {
             }
             Err(failure) => {
                 eprintln!("seed {seed} failed: {failure}");
+                eprintln!("  again: {}", command_of(name, seed));
                 ExitCode::FAILURE
             }
         };
     }
+    let done = AtomicU64::new(0);
     let processors = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let jobs = arguments.jobs.unwrap_or_else(processors);
     let totals = run_seeds(
@@ -68,8 +87,15 @@ fn main() -> ExitCode {
         arguments.start,
         arguments.seeds,
         jobs,
-        |seed, failure| {
-            eprintln!("seed {seed} failed: {failure}");
+        |seed, result| {
+            if let Err(failure) = result {
+                eprintln!("seed {seed} failed: {failure}");
+                eprintln!("  again: {}", command_of(name, seed));
+            }
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if done.is_multiple_of(PROGRESS_SEEDS) {
+                eprintln!("{name}: {done} of {} seeds", arguments.seeds);
+            }
         },
     );
     println!("{totals}");

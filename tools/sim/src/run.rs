@@ -13,6 +13,15 @@ pub enum Scenario {
     Log,
 }
 
+impl Scenario {
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+        }
+    }
+}
+
 /// Runs one seed.
 ///
 /// # Errors
@@ -32,13 +41,13 @@ pub fn run_seed(scenario: Scenario, seed: u64) -> Result<SeedOutcome, Failure> {
     })
 }
 
-/// Runs the seeds from `start` on `jobs` threads and tells of each failure as it is found.
+/// Runs the seeds from `start` on `jobs` threads and tells of each as it ends.
 pub fn run_seeds(
     scenario: Scenario,
     start: u64,
     count: u64,
     jobs: u64,
-    on_failure: impl Fn(u64, &Failure) + Sync,
+    on_seed: impl Fn(u64, &Result<SeedOutcome, Failure>) + Sync,
 ) -> Totals {
     let began = Instant::now();
     let jobs = jobs.max(1);
@@ -48,9 +57,7 @@ pub fn run_seeds(
             let mut part = Totals::default();
             for seed in (start + job..start + count).step_by(usize::try_from(jobs).unwrap_or(1)) {
                 let result = run_seed(scenario, seed);
-                if let Err(failure) = &result {
-                    on_failure(seed, failure);
-                }
+                on_seed(seed, &result);
                 part.add(seed, result);
             }
             part

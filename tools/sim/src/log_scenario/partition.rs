@@ -11,7 +11,7 @@ use ringlog_record::{LeaderEpoch, Offset};
 
 use super::PATIENCE;
 use super::clients::Clients;
-use super::workload::PartitionPlan;
+use super::workload::{Batches, PartitionPlan};
 use crate::batch::{build, decode};
 use crate::history::{Found, History, ReadRecord};
 use crate::value::RecordId;
@@ -167,7 +167,11 @@ impl Partition {
         let now_ms = self.reactor.unix_time_ms();
         let mut ids: Vec<RecordId> = Vec::new();
         let mut batches = Vec::new();
-        let count = if self.random_below(8) == 0 { 2 } else { 1 };
+        let count = match self.plan.batches {
+            Batches::Blocks(_) => 1 + self.random_below(12),
+            _ if self.random_below(8) == 0 => 2,
+            _ => 1,
+        };
         for _ in 0..count {
             let lens = self.plan.batches.draw(|bound| self.random_below(bound));
             let records: Vec<(RecordId, usize)> = {

@@ -76,6 +76,9 @@ impl Batches {
 
 impl Workload {
     pub(crate) fn draw(chance: &mut Chance) -> Self {
+        if chance.one_in(6) {
+            return Self::draw_replica(chance);
+        }
         let pause_us_max = [20, 100, 400][chance.index(3)];
         let partitions = 1 + chance.below(3);
         let partitions = (0..partitions)
@@ -96,6 +99,31 @@ impl Workload {
             },
             is_troubled: chance.one_in(4),
             follows: chance.one_in(4),
+        }
+    }
+}
+
+impl Workload {
+    /// Batches of a sector each, in groups that a crash tears, appended in the epoch that is there, in lives so short
+    /// that the next one ends within what the last one left.
+    fn draw_replica(chance: &mut Chance) -> Self {
+        let plan = PartitionPlan {
+            config: LogConfig {
+                segment_bytes: 1 << 20,
+                ..LogConfig::default()
+            },
+            batches: Batches::Blocks(512),
+            changes_one_in: None,
+        };
+        Self {
+            partitions: vec![plan; chance.index(3) + 1],
+            lives: chance.between(4, 10),
+            pause_us_max: 400,
+            life_us_max: 1_500,
+            cache_bytes: 4 << 20,
+            bulk: Bulk::Works,
+            is_troubled: false,
+            follows: true,
         }
     }
 }
