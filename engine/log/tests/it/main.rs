@@ -7,6 +7,7 @@ mod corruption;
 mod epochs;
 mod failures;
 mod foreign;
+mod inspect;
 mod recovery;
 mod restart;
 mod retention;
