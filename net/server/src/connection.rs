@@ -89,8 +89,21 @@ struct Connection {
     in_flight: Cell<usize>,
     /// Notified when a request has been answered.
     answered: Signal,
-    /// When a byte was received or a request answered last.
+    /// When a request was begun or answered last.
     active: Cell<Instant>,
+    /// Why no more requests are read, although the client might send some.
+    cut: Cell<Option<Cut>>,
+    /// Notified when there is a reason.
+    cut_came: Signal,
+}
+
+/// Why the broker reads no more requests from a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// It is about to stop.
+    Drain,
+    /// Nothing was asked for too long.
+    Idle,
 }
 
 /// Serves a connection until it ends; `first` is the answer to its hello.
@@ -106,31 +119,40 @@ async fn serve(shard: &Rc<Shard>, stream: TcpStream, first: Response) {
         in_flight: Cell::new(0),
         answered: Signal::default(),
         active: Cell::new(shard.reactor.now()),
+        cut: Cell::new(None),
+        cut_came: Signal::default(),
     });
     connection.outbox.push(first);
     let ended = {
         let work = pin!(connection.work(&stream));
         let write = pin!(connection.outbox.send_all(shard, &stream));
-        let idle = pin!(connection.idle());
-        match select(idle, select(work, write)).await {
-            Either::Left(((), _)) => Err(format!(
-                "nothing was asked for {} s",
-                IDLE_TIMEOUT.as_secs()
-            )),
-            Either::Right((Either::Left((Err(error), _)), _)) => Err(error.to_string()),
-            Either::Right((Either::Left((Ok(ended), write)), _)) => {
+        // A task of its own, so that neither a clock nor a list of those who wait is looked at for each request.
+        let watch = Rc::clone(&connection);
+        let _watch = shard
+            .reactor
+            .spawn("watch", async move { watch.watch().await });
+        match select(work, write).await {
+            Either::Left((Err(error), _)) => Err(error.to_string()),
+            Either::Left((Ok(ended), write)) => {
                 let sent = write.await.map_err(|error| error.to_string());
                 ended.map_err(|error| error.to_string()).and(sent)
             }
-            Either::Right((Either::Right((Ok(()), work)), _)) => match work.await {
+            Either::Right((Ok(()), work)) => match work.await {
                 Ok(ended) => ended.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             },
-            Either::Right((Either::Right((Err(error), _)), _)) => Err(error.to_string()),
+            Either::Right((Err(error), _)) => Err(error.to_string()),
         }
     };
     connection.session.ending.come();
     connection.outbox.abandon();
+    let ended = ended.and_then(|()| match connection.cut.get() {
+        Some(Cut::Idle) => Err(format!(
+            "nothing was asked for {} s",
+            IDLE_TIMEOUT.as_secs()
+        )),
+        Some(Cut::Drain) | None => Ok(()),
+    });
     if let Err(reason) = ended {
         fail(shard, peer, &reason);
     }
@@ -146,12 +168,14 @@ fn fail(shard: &Shard, peer: std::net::SocketAddr, reason: &dyn Display) {
 async fn read(connection: &Rc<Connection>, stream: &TcpStream) -> Result<(), ReadError> {
     let shard = &connection.session.shard;
     let mut reader = FrameReader::new(shard, stream);
-    let mut drain = shard.drain_began();
     loop {
         connection.room().await;
-        let request = match select(pin!(reader.next()), &mut drain).await {
-            Either::Left((next, _)) => next,
-            Either::Right(_) => return Ok(()),
+        let request = {
+            let cut = connection.cut_came.wait(|| connection.cut.get());
+            match select(pin!(reader.next()), pin!(cut)).await {
+                Either::Left((next, _)) => next,
+                Either::Right(_) => return Ok(()),
+            }
         };
         match request {
             Ok(Some(request)) => connection.begin(request).await,
@@ -184,6 +208,17 @@ impl Connection {
             .await;
         self.outbox.close();
         Ok(ended)
+    }
+
+    /// Has no more requests read when the broker stops or the connection has been of no use for too long.
+    async fn watch(&self) {
+        let idle = pin!(self.idle());
+        let cut = match select(idle, self.session.shard.drain_began()).await {
+            Either::Left(_) => Cut::Idle,
+            Either::Right(_) => Cut::Drain,
+        };
+        self.cut.set(Some(cut));
+        self.cut_came.notify();
     }
 
     /// Ends when the connection has been of no use for too long.
