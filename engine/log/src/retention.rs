@@ -28,7 +28,7 @@ impl LogInner {
 
     pub(crate) async fn delete_records(&self, before: Offset) -> Result<Offset, ChangeError> {
         self.check_changeable()?;
-        {
+        let is_durable = {
             let state = self.state.borrow();
             let (log_start, log_end) = (state.log_start(), state.stable_end());
             if before > log_end {
@@ -38,9 +38,13 @@ impl LogInner {
                     log_end,
                 });
             }
+            before <= state.durable_end
+        };
+        // Under `async` the records to be deleted may be in memory only. Those on the device do not wait for others
+        // behind them: they may be deleted because it is full.
+        if !is_durable {
+            self.flush_all().await?;
         }
-        // Under `async` the records to be deleted may be in memory only.
-        self.flush_all().await?;
         self.move_log_start(before).await?;
         Ok(self.state.borrow().log_start())
     }

@@ -350,3 +350,33 @@ fn a_full_device_keeps_neither_a_close_nor_a_delete_for_ever() {
             .is_empty()
     );
 }
+
+#[test]
+fn a_full_device_does_not_keep_durable_records_from_being_deleted() {
+    let world = World::new(9);
+    let (sim, node) = (world.sim.clone(), world.node);
+    world.run(move |env| async move {
+        let partition = open(&env, 1, Durability::Sync).await;
+        for value in [b"a", b"b"] {
+            let pending = partition.produce(&batch(value), Acks::All).unwrap();
+            pending.await.unwrap();
+        }
+        sim.inject(
+            node,
+            DiskFault {
+                op: FaultyOp::Write,
+                path_contains: ".log".to_owned(),
+                trigger: FaultTrigger::Always,
+                error: io::ErrorKind::StorageFull,
+            },
+        );
+        let pending = partition.produce(&batch(b"c"), Acks::All).unwrap();
+        env.reactor.sleep(Duration::from_secs(1)).await;
+        let bound = Duration::from_secs(5);
+        let deleted = partition.delete_records(Offset::new(1));
+        let deleted = env.reactor.timeout(bound, deleted).await;
+        assert_eq!(deleted.expect("it ends").unwrap(), Offset::new(1));
+        sim.clear_faults(node);
+        assert_eq!(pending.await.unwrap().level, AckLevel::AllDurable);
+    });
+}
