@@ -63,7 +63,7 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Commands to a shard and requests to the control task that may wait in a mailbox.
 pub const COMMANDS_MAX: usize = 1024;
 
-/// Partitions that a shard opens at the same time.
+/// Partitions that a shard opens, or removes, at the same time.
 pub const OPENS_AT_ONCE_MAX: usize = 16;
 
 /// The least memory of a shard in bytes: two of the largest frames, and what is held beside them.

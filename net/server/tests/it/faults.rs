@@ -91,9 +91,10 @@ fn a_full_device_refuses_appends_and_holds_up_neither_a_removal_nor_a_stop() {
     let ids = world.client(|reactor| async move {
         let (mut client, _) = Client::connect(&reactor, None).await;
         let mut ids = Vec::new();
-        for name in ["kept", "removed"] {
-            client.create_topic(name, 1, &[]).await;
-            ids.push(partition(&client.topic(name).await, 0));
+        for (name, partitions) in [("kept", 1), ("removed", 8)] {
+            client.create_topic(name, partitions, &[]).await;
+            let topic = client.topic(name).await;
+            ids.extend((0..partitions).map(|index| partition(&topic, index)));
         }
         for &id in &ids {
             client.produce(id, &[b"first"]).await;
@@ -111,7 +112,7 @@ fn a_full_device_refuses_appends_and_holds_up_neither_a_removal_nor_a_stop() {
     let (kept, removed) = (ids[0], ids[1]);
     world.client(move |reactor| async move {
         let (mut client, _) = Client::connect(&reactor, None).await;
-        for id in [kept, removed] {
+        for id in ids {
             let unsure = client.produce(id, &[b"unsure"]).await;
             assert_eq!(unsure.error, ErrorCode::UnknownOutcome);
             let refused = client.produce(id, &[b"refused"]).await;
