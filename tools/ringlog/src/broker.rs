@@ -35,10 +35,9 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
     abort_on_panic();
     let data_dir = &settings.broker.data_dir;
     std::fs::create_dir_all(data_dir).map_err(|error| {
-        CommandError::failed(
-            &format!("make the data directory {}", data_dir.display()),
-            error,
-        )
+        let what = format!("make the data directory {}", data_dir.display());
+        let advice = "make its parent writable for this user, or give another one with --data-dir";
+        CommandError::failed(&what, format!("{error}; {advice}"))
     })?;
     check_machine(&settings)?;
     let store = EmbeddedStore::open(&data_dir.join(STORE_FILE))

@@ -255,9 +255,9 @@ pub(crate) enum LogCommand {
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Check a segment or the directory of a partition; ends with 1 when something is damaged
+    /// Check the files of partitions against each other; ends with 1 when something is damaged
     Verify {
-        /// A file or the directory of a partition
+        /// The directory of a partition, one above it such as the data directory, or a segment
         path: PathBuf,
         /// Form of the answer
         #[arg(long, value_enum, default_value_t)]

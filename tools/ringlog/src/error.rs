@@ -12,9 +12,6 @@ pub(crate) enum CommandError {
     /// It failed; the sentence says what was tried, what went wrong and what to do.
     #[error("{0}")]
     Failed(String),
-    /// It failed, and everything has been said.
-    #[error("failed")]
-    Silent,
 }
 
 impl CommandError {

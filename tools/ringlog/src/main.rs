@@ -31,7 +31,6 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CommandError::Silent) => ExitCode::FAILURE,
         Err(CommandError::Usage(message)) => {
             eprintln!("error: {message}");
             ExitCode::from(2)

@@ -1,20 +1,22 @@
 //! `ringlog log`: looks at the files of a log that no broker has open.
 
+mod verify;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use ringlog_log::inspect::{
-    BatchReport, BatchState, CheckpointReport, Finding, IndexReport, Severity, Source,
-    read_checkpoint, read_index, verify_directory, walk_segment,
+    BatchReport, BatchState, CheckpointReport, IndexReport, Source, read_checkpoint, read_index,
+    walk_segment,
 };
 use ringlog_record::Offset;
 use serde_json::{Value, json};
 
 use crate::cli::LogCommand;
 use crate::error::CommandError;
-use crate::output::{Format, outln, print_json};
+use crate::output::{Format, outln};
 
 /// A file that is only read.
 struct ReadOnly(File);
@@ -53,7 +55,7 @@ pub(crate) fn run(command: &LogCommand) -> Result<(), CommandError> {
             }
             Ok(())
         }
-        LogCommand::Verify { path, output } => verify(path, *output),
+        LogCommand::Verify { path, output } => verify::run(path, *output),
     }
 }
 
@@ -252,54 +254,4 @@ fn dump_index(path: &Path, index: Option<&IndexReport>, output: Format) {
             })
         ),
     }
-}
-
-fn verify(path: &Path, output: Format) -> Result<(), CommandError> {
-    let files = files_of(path)?;
-    let open = |file: &PathBuf| {
-        let name = file.file_name().and_then(|name| name.to_str());
-        let name = name.unwrap_or_default().to_owned();
-        ReadOnly::open(file).map(|source| (name, source))
-    };
-    let opened: io::Result<Vec<_>> = files.iter().map(open).collect();
-    let what = format!("read {}", path.display());
-    let report = opened
-        .and_then(verify_directory)
-        .map_err(|error| CommandError::failed(&what, error))?;
-    // Of a single file nothing can be said about those beside it.
-    let is_alone = !path.is_dir();
-    let findings: Vec<&Finding> = report
-        .findings
-        .iter()
-        .filter(|finding| !is_alone || finding.severity == Severity::Damage)
-        .collect();
-    let damaged = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Damage)
-        .count();
-    match output {
-        Format::Table => {
-            for finding in &findings {
-                outln!("{finding}");
-            }
-            outln!(
-                "{} files, {} findings, {damaged} of them damage",
-                files.len(),
-                findings.len()
-            );
-        }
-        Format::Json => print_json(&json!({
-            "files": files.len(),
-            "findings": findings.iter().map(|finding| json!({
-                "severity": finding.severity.to_string(),
-                "file": finding.file,
-                "position": finding.position,
-                "problem": finding.problem.to_string(),
-            })).collect::<Vec<_>>(),
-        })),
-    }
-    if damaged > 0 {
-        return Err(CommandError::Silent);
-    }
-    Ok(())
 }

@@ -154,7 +154,7 @@ fn a_lost_metadata_store_costs_no_data() {
 fn a_data_directory_that_cannot_be_made_is_one_sentence() {
     let directory = directory();
     fs::write(data_of(directory.path()), "a file").unwrap();
-    Start::new(directory.path()).refused(1, &["data"]);
+    Start::new(directory.path()).refused(1, &["make the data directory", "--data-dir"]);
 }
 
 #[test]
