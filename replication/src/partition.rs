@@ -334,7 +334,7 @@ impl Inner {
             }
             Action::HighWatermark(high_watermark) => {
                 self.log.set_high_watermark(high_watermark);
-                self.waiters.borrow_mut().wake_below(high_watermark);
+                self.wake_below(high_watermark);
             }
         }
     }
@@ -342,6 +342,6 @@ impl Inner {
     /// Leadership is over: nobody waits any longer.
     pub(crate) fn end(&self) {
         self.step(Event::Ended);
-        self.waiters.borrow_mut().wake_all();
+        self.wake_all();
     }
 }

@@ -10,10 +10,13 @@ use ringlog_record::Offset;
 
 use crate::partition::Inner;
 
-/// The wakers of parked fetches by the offset that the high watermark must pass.
+/// Wakers by the offset that the high watermark must pass, and a number.
+type Parked = BTreeMap<(Offset, u64), Waker>;
+
+/// The wakers of parked fetches.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    parked: BTreeMap<(Offset, u64), Waker>,
+    parked: Parked,
     next: u64,
 }
 
@@ -25,22 +28,30 @@ impl Waiters {
         number
     }
 
-    /// Wakes those whom this high watermark lets go.
-    pub(crate) fn wake_below(&mut self, high_watermark: Offset) {
+    /// Takes out those whom this high watermark lets go.
+    fn take_below(&mut self, high_watermark: Offset) -> Parked {
         let later = self.parked.split_off(&(high_watermark, 0));
-        let free = std::mem::replace(&mut self.parked, later);
-        free.into_values().for_each(Waker::wake);
-    }
-
-    /// Wakes everybody.
-    pub(crate) fn wake_all(&mut self) {
-        let all = std::mem::take(&mut self.parked);
-        all.into_values().for_each(Waker::wake);
+        std::mem::replace(&mut self.parked, later)
     }
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.parked.len()
+    }
+}
+
+impl Inner {
+    /// Wakes those whom this high watermark lets go.
+    pub(crate) fn wake_below(&self, high_watermark: Offset) {
+        // Out of the cell first: a waker may drop who waited, and who leaves looks in here.
+        let free = self.waiters.borrow_mut().take_below(high_watermark);
+        free.into_values().for_each(Waker::wake);
+    }
+
+    /// Wakes everybody.
+    pub(crate) fn wake_all(&self) {
+        let all = std::mem::take(&mut self.waiters.borrow_mut().parked);
+        all.into_values().for_each(Waker::wake);
     }
 }
 
