@@ -20,13 +20,17 @@ impl LogInner {
         }
         state.checkpoint.is_wanted = true;
         self.spawn("checkpoint", |log| async move {
-            // A failure has taken the log offline; that is told to whoever asks.
-            let _told = log
+            let written = log
                 .retry_while_full(async || match log.write_checkpoint().await {
                     Err(ChangeError::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
+                    // Another failure has taken the log offline already.
                     _ => Ok(()),
                 })
                 .await;
+            if let Err(error) = written {
+                // The log is being closed: nobody waits for space any more.
+                log.fail("write the checkpoint", &error);
+            }
             log.state.borrow_mut().checkpoint.is_wanted = false;
             log.request_flush();
         });

@@ -231,3 +231,30 @@ fn an_epoch_that_found_no_space_can_begin_later() {
         drop(log);
     });
 }
+
+#[test]
+fn a_log_that_is_closed_on_a_full_disk_ends() {
+    for path in ["checkpoint", ".log"] {
+        let world = World::new(6);
+        let faults = world.faults();
+        world.run(move |env| async move {
+            let (log, _) = open(&env).await;
+            log.begin_epoch(EPOCH).await.unwrap();
+            append_numbered(&env, &log, 10, 3_000, 1).await;
+            log.close().await.unwrap();
+            let (log, _) = open(&env).await;
+            faults.fail_always(FaultyOp::Write, path, ErrorKind::StorageFull);
+            append(&log).unwrap();
+            env.reactor.sleep(Duration::from_secs(2)).await;
+            let closed = env.reactor.timeout(Duration::from_secs(5), log.close());
+            let closed = closed.await.expect("closing does not wait for space");
+            assert!(matches!(closed, Err(ChangeError::Failed(_))), "{closed:?}");
+            faults.clear();
+        });
+        world.run(|env| async move {
+            let (log, report) = open(&env).await;
+            assert!(report.log_end >= Offset::new(10));
+            check_numbered(&log, 0, 3_000, 1 << 20).await;
+        });
+    }
+}
