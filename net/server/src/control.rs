@@ -101,7 +101,7 @@ impl ControlTask {
             Ok(mut serving) => Ok(serving.serve(&mut self.requests).await),
             Err(error) => Err(error),
         };
-        shards.drain().await;
+        shards.stop().await;
         let told = ended?;
         if let Some(told) = told {
             told.send(()).ok();

@@ -130,8 +130,10 @@ impl Shards {
         }
     }
 
-    /// Stops all shards; they have closed their logs when this returns.
-    pub(super) async fn drain(&self) {
+    /// Stops all shards. They have closed their logs when this returns, and then, not before, the data directory is
+    /// free for another broker.
+    pub(super) async fn stop(&self) {
         self.ask_all(|answer| ShardCommand::Drain { answer }).await;
+        self.ask_all(|answer| ShardCommand::End { answer }).await;
     }
 }

@@ -61,6 +61,8 @@ pub(crate) enum ShardCommand {
     },
     /// Take no more connections and requests, finish those under way, close the logs.
     Drain { answer: Answer<()> },
+    /// Let go of the data directory and end: all shards have closed their logs.
+    End { answer: Answer<()> },
 }
 
 /// The state of a partition, open or not.

@@ -48,6 +48,8 @@ impl Shard {
                 ringlog_wire::ErrorCode::StorageFailed,
                 format!("partition {id} is offline: {reason}"),
             )),
+            // The logs may be closed already, while another shard still has requests under way.
+            None if self.is_draining() => Err(Failure::shutting_down()),
             None => Err(Failure::unknown_partition(id)),
         }
     }

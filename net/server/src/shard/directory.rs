@@ -95,6 +95,15 @@ async fn make_directories(reactor: &Reactor, path: &Path) -> Result<(), Director
     for one in missing.into_iter().rev() {
         make_directory(reactor, one).await?;
     }
+    // Whoever made it may have crashed before its entry was durable. What is above it may belong to somebody else,
+    // who does not let it be opened.
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        && let Err(error) = reactor.sync_dir(parent).await
+    {
+        tracing::debug!(path = %parent.display(), %error, "the directory above the data directory was not synced");
+    }
     Ok(())
 }
 
@@ -132,6 +141,11 @@ impl Shard {
             part.copy_from_slice(&self.reactor.random_u64().to_le_bytes());
         }
         seed
+    }
+
+    /// Lets another broker have the directory.
+    pub(crate) fn release_directory(&self) {
+        self.lock.take();
     }
 
     async fn lock_directory(&self) -> Result<(), DirectoryError> {

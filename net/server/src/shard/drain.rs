@@ -29,7 +29,6 @@ impl Shard {
             }
         }));
         closed.await;
-        self.lock.take();
     }
 
     /// Whether nobody waits for anything here.

@@ -1,4 +1,7 @@
 //! The life of a shard: the loop over its commands, and the calls of its peers.
+//!
+//! A drained shard does not end by itself: other shards may still be closing their logs, and one shard holds the lock
+//! of the data directory for all.
 
 use std::rc::Rc;
 
@@ -11,7 +14,7 @@ use super::peer::{PeerReply, PeerRequest};
 use super::{Shard, ShardSetup};
 use crate::connection;
 
-/// Runs a shard until it is drained, or until nobody is left to command it.
+/// Runs a shard until it is told to end, or until nobody is left to command it.
 pub(crate) async fn run(
     setup: ShardSetup,
     port: Port<PeerRequest, PeerReply>,
@@ -25,13 +28,21 @@ pub(crate) async fn run(
         .spawn("peers", serve_peers(Rc::clone(&shard), inbox))
         .detach();
     while let Some(command) = commands.recv().await {
-        if let ShardCommand::Drain { answer } = command {
-            shard.drain().await;
-            answer.send(()).ok();
-            return;
+        match command {
+            ShardCommand::Drain { answer } => {
+                shard.drain().await;
+                answer.send(()).ok();
+            }
+            ShardCommand::End { answer } => {
+                shard.release_directory();
+                answer.send(()).ok();
+                return;
+            }
+            command => {
+                let waiting = commands.len();
+                obey(&shard, command, waiting);
+            }
         }
-        let waiting = commands.len();
-        obey(&shard, command, waiting);
     }
 }
 
@@ -86,7 +97,7 @@ fn obey(shard: &Rc<Shard>, command: ShardCommand, commands_waiting: usize) {
                 answer.send(done.map_err(|error| error.to_string())).ok();
             }),
         ),
-        ShardCommand::Drain { .. } => {}
+        ShardCommand::Drain { .. } | ShardCommand::End { .. } => {}
     }
 }
 
