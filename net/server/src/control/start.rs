@@ -177,9 +177,12 @@ impl<S: MetadataStore> Serving<S> {
                 .await?;
         }
         for topic in &started.deleting {
-            self.shards
-                .directory(DirectoryCommand::RemoveTopic(topic.topic_id))
-                .await?;
+            let remove = DirectoryCommand::RemoveTopic(topic.topic_id);
+            // Nobody is served any of it: what cannot be removed now is no reason to serve nothing else either.
+            if let Err(error) = self.shards.directory(remove).await {
+                tracing::error!(topic = %topic.name, %error, "the data of a deleted topic cannot be removed; the next start tries again");
+                continue;
+            }
             self.controller.finish_delete(topic.topic_id).await?;
             tracing::info!(topic = %topic.name, "an unfinished deletion is finished");
         }

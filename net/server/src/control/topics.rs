@@ -152,7 +152,9 @@ impl<S: MetadataStore> Serving<S> {
         &mut self,
         name: &str,
     ) -> Result<DeleteTopicResponse, Failure> {
-        let deleting = self.controller.delete_topic(&existing(name)?).await?;
+        let deleting = self.controller.delete_topic(&existing(name)?).await;
+        self.serve_discovered().await?;
+        let deleting = deleting?;
         self.publish().await;
         let topic = deleting.topic_id;
         let removed = async {
@@ -184,9 +186,16 @@ impl<S: MetadataStore> Serving<S> {
         let set = set.map(|one| (one.key.as_str(), one.value.as_str()));
         let unset = wanted.unset.iter().map(|key| (key.as_str(), "default"));
         let changes = changes(set.chain(unset))?;
-        let (topic, config) = self.controller.alter_topic(&name, &changes).await?;
+        let altered = self.controller.alter_topic(&name, &changes).await;
+        self.serve_discovered().await?;
+        let (topic, config) = altered?;
         let in_force = self.shards.set_config(topic, config).await;
-        in_force.map_err(|reason| Failure::new(ErrorCode::Internal, reason))?;
+        in_force.map_err(|reason| {
+            let message = format!(
+                "the settings of {name} are stored, but not in force before the next start of the broker: {reason}"
+            );
+            Failure::new(ErrorCode::Internal, message)
+        })?;
         Ok(AlterTopicResponse {
             topic,
             settings: self.settings_of(&name),
