@@ -83,7 +83,7 @@ pub struct BrokerParts {
 ///
 /// # Errors
 ///
-/// When a core cannot be started, or the memory is too little for so many.
+/// When a core cannot be started, the memory is too little for so many, or clients could not be told an address.
 pub fn start(
     platform: &dyn Platform,
     config: BrokerConfig,
@@ -94,6 +94,13 @@ pub fn start(
         let message = format!(
             "{} shards need at least {memory_bytes_min} bytes of memory, and {} are given",
             config.shards, config.memory_bytes
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    if config.listen.ip().is_unspecified() && config.advertised.is_none() {
+        let message = format!(
+            "clients cannot connect to {}, which stands for all addresses of this machine: give the host:port that they are to use as the advertised address",
+            config.listen
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
