@@ -114,8 +114,8 @@ fn write_all(text: &mut String, shards: &[ShardMetrics]) -> std::fmt::Result {
             )?;
         }
         let count = api.latency_us.len();
-        let mean = api.latency_us.mean();
-        let sum = seconds(mean) * f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        // Above 2^53 requests the sum is rounded.
+        let sum = seconds(api.latency_us.mean()) * count as f64;
         writeln!(text, "ringlog_request_seconds_sum{{{labels}}} {sum}")?;
         writeln!(text, "ringlog_request_seconds_count{{{labels}}} {count}")
     })
@@ -139,3 +139,6 @@ fn each_api(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
