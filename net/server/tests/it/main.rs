@@ -1,6 +1,7 @@
 //! The broker as a whole on a simulated machine, spoken to in the wire protocol.
 #![cfg(test)]
 
+mod assembly;
 mod bad_input;
 mod client;
 mod control;
