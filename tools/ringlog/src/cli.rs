@@ -92,7 +92,7 @@ pub(crate) struct BrokerArguments {
     /// Number of shards [default: one for each core of --cores, one with `none`]
     #[arg(long, value_name = "N")]
     pub(crate) shards: Option<u16>,
-    /// Memory for buffers and caches, all shards together [default: 1GiB]
+    /// Memory for buffers and caches, all shards together [default: 1GiB, more for many shards]
     #[arg(long, value_name = "BYTES", value_parser = byte_count)]
     pub(crate) memory: Option<usize>,
     /// How long an idle core spins before it sleeps, in microseconds, at most 200 [default: 0]

@@ -124,7 +124,10 @@ impl Settings {
         broker.cpus = cpus(cores.as_ref())?;
         let shards = lines.pick(arguments.shards, "shards", file.shards);
         broker.shards = shard_count(shards.as_ref(), &broker.cpus)?;
-        broker.memory_bytes = arguments.memory.or(file.memory).unwrap_or(MEMORY_BYTES);
+        broker.memory_bytes = arguments
+            .memory
+            .or(file.memory)
+            .unwrap_or_else(|| MEMORY_BYTES.max(BrokerConfig::memory_bytes_min(broker.shards)));
         check_memory(&broker)?;
         let spin_us = lines.pick(arguments.spin_us, "spin_us", file.spin_us);
         broker.spin = spin(spin_us.as_ref())?;
