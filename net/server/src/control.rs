@@ -13,6 +13,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
+use futures_util::future::{Either, select};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use ringlog_coord::controller::{Controller, ControllerError, StartError};
@@ -101,12 +102,30 @@ impl ControlTask {
             Ok(mut serving) => Ok(serving.serve(&mut self.requests).await),
             Err(error) => Err(error),
         };
-        shards.stop().await;
-        let told = ended?;
-        if let Some(told) = told {
-            told.send(()).ok();
+        let mut stopping = Vec::new();
+        {
+            // Shards wait for the requests of their connections, so those that are still here must be answered.
+            let stop = std::pin::pin!(shards.stop());
+            let refuse = std::pin::pin!(refuse_all(&mut self.requests, &mut stopping));
+            if let Either::Right((_, stop)) = select(stop, refuse).await {
+                stop.await;
+            }
+        }
+        let first = ended?;
+        for stopped in first.into_iter().chain(stopping) {
+            stopped.send(()).ok();
         }
         Ok(())
+    }
+}
+
+/// Refuses requests for as long as somebody may send one; notes who is to be told when the broker has stopped.
+async fn refuse_all(
+    requests: &mut mailbox::Receiver<ControlRequest>,
+    stopping: &mut Vec<oneshot::Sender<()>>,
+) {
+    while let Some(request) = requests.recv().await {
+        stopping.extend(request.refuse());
     }
 }
 

@@ -10,6 +10,7 @@ use crate::broker::Health;
 use crate::failure::Failure;
 use crate::metrics::ShardMetrics;
 
+type Stopped = oneshot::Sender<()>;
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// A request to the control task.
@@ -28,5 +29,23 @@ pub(crate) enum ControlRequest {
     /// Whether all is well.
     Health(oneshot::Sender<Health>),
     /// Stop.
-    Shutdown(oneshot::Sender<()>),
+    Shutdown(Stopped),
+}
+
+impl ControlRequest {
+    /// Answers that the broker stops and did nothing; gives whom to tell when it has stopped.
+    pub(crate) fn refuse(self) -> Option<Stopped> {
+        let failure = Failure::shutting_down();
+        // Who does not wait any more is not missed.
+        match self {
+            Self::CreateTopic(_, answer) => drop(answer.send(Err(failure))),
+            Self::DeleteTopic(_, answer) => drop(answer.send(Err(failure))),
+            Self::AlterTopic(_, answer) => drop(answer.send(Err(failure))),
+            Self::DescribeTopic(_, answer) => drop(answer.send(Err(failure))),
+            // Without an answer, the handle says that the broker has stopped.
+            Self::Metrics(_) | Self::Health(_) => {}
+            Self::Shutdown(answer) => return Some(answer),
+        }
+        None
+    }
 }

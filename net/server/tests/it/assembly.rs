@@ -257,6 +257,57 @@ fn a_creation_is_whole_or_not_there_whenever_the_process_died() {
 }
 
 #[test]
+fn topics_that_are_being_made_do_not_hold_up_a_stop() {
+    const MANY: usize = 60;
+    let world = World::new(75, 2);
+    let running = world.start();
+    let handle = running.handle.clone();
+    let codes = world.client(|reactor| async move {
+        let (mut client, _) = Client::connect(&reactor, None).await;
+        let own = reactor.clone();
+        let answers = reactor.spawn("creations", async move {
+            for number in 0..MANY {
+                let request = CreateTopicRequest {
+                    name: format!("topic-{number}"),
+                    partitions: 1,
+                    settings: Vec::new(),
+                };
+                // Some come in behind the request to stop.
+                client.send(&request, &[]).await;
+                own.sleep(Duration::from_micros(20)).await;
+            }
+            let mut codes = Vec::new();
+            while let Some(answer) = client.receive().await {
+                codes.push(answer.refusal().map(|refusal| refusal.code));
+            }
+            codes
+        });
+        reactor.sleep(Duration::from_micros(600)).await;
+        let began = reactor.now();
+        let (first, second) = futures_util::join!(handle.shutdown(), handle.shutdown());
+        first.and(second).unwrap();
+        assert!(reactor.now().since(began) < Duration::from_secs(5));
+        answers.await
+    });
+    let made = codes.iter().filter(|code| code.is_none()).count();
+    let refused = codes.iter().flatten();
+    assert!(refused.clone().all(|&code| code == ErrorCode::ShuttingDown));
+    assert!(made > 0 && refused.count() > 0, "{made} were made");
+    world.crash(CrashKind::Power);
+    world.start();
+    let topics = world.client(|reactor| async move {
+        let (mut client, _) = Client::connect(&reactor, None).await;
+        let request = MetadataRequest {
+            topics: TopicSelection::All,
+        };
+        let answer = client.call(&request, &[]).await;
+        let metadata = MetadataResponse::decode(answer.body()).unwrap();
+        metadata.topics.len()
+    });
+    assert_eq!(topics, made, "what was refused was not made");
+}
+
+#[test]
 fn clients_are_told_an_address_that_they_can_use() {
     let world = World::new(73, 1);
     let mut config = world.config();
