@@ -110,6 +110,13 @@ impl History {
         self.records.insert(id, known);
     }
 
+    /// A record was refused: it must never be there.
+    pub fn refused(&mut self, id: RecordId) {
+        if let Some(known) = self.records.get_mut(&id) {
+            known.cut_off = true;
+        }
+    }
+
     /// A record was given an offset. It is not durable yet.
     ///
     /// # Errors

@@ -7,6 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+#[cfg(feature = "broker")]
+pub mod broker_scenario;
+mod files;
 pub mod guards;
 pub mod history;
 pub mod log_scenario;

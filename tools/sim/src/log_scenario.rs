@@ -6,7 +6,6 @@
 //! last life is left alone: it must recover, take appends, make them stable and close.
 
 mod clients;
-mod files;
 mod incarnation;
 mod partition;
 mod workload;

@@ -38,12 +38,17 @@ struct Arguments {
 enum ScenarioName {
     /// Logs directly on the storage engine.
     Log,
+    /// A broker and its clients.
+    #[cfg(feature = "broker")]
+    Broker,
 }
 
 impl From<ScenarioName> for Scenario {
     fn from(name: ScenarioName) -> Self {
         match name {
             ScenarioName::Log => Self::Log,
+            #[cfg(feature = "broker")]
+            ScenarioName::Broker => Self::Broker,
         }
     }
 }

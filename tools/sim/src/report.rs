@@ -64,6 +64,14 @@ outcome! {
     deletions: "deletions of records",
     /// Leader epochs begun.
     epochs_begun: "leader epochs begun",
+    /// Topics created.
+    topics_created: "topics created",
+    /// Topics deleted.
+    topics_deleted: "topics deleted",
+    /// Requests that the broker refused for now.
+    requests_refused: "produces refused for now",
+    /// Readers that were told of a truncation.
+    truncations_told: "truncations told",
     /// Records appended.
     records_appended: "records appended",
     /// Records read and compared with their history.
@@ -149,7 +157,9 @@ impl fmt::Display for Totals {
         line("  failed", self.failures.len() as u64)?;
         line("  crashed with unsynced writes", self.seeds_with_unsynced)?;
         for (label, count) in self.sum.lines() {
-            line(label, count)?;
+            if count > 0 {
+                line(label, count)?;
+            }
         }
         write!(
             f,

@@ -11,6 +11,9 @@ use crate::report::{Failure, SeedOutcome, Totals};
 pub enum Scenario {
     /// Logs directly on the storage engine.
     Log,
+    /// A broker and its clients.
+    #[cfg(feature = "broker")]
+    Broker,
 }
 
 impl Scenario {
@@ -18,6 +21,8 @@ impl Scenario {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
+            #[cfg(feature = "broker")]
+            Self::Broker => "broker",
         }
     }
 }
@@ -30,6 +35,8 @@ impl Scenario {
 pub fn run_seed(scenario: Scenario, seed: u64) -> Result<SeedOutcome, Failure> {
     let run = || match scenario {
         Scenario::Log => log_scenario::run(seed).map_err(Failure::Checker),
+        #[cfg(feature = "broker")]
+        Scenario::Broker => crate::broker_scenario::run(seed).map_err(Failure::Checker),
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let message = panic

@@ -11,9 +11,9 @@ use ringlog_record::LeaderEpoch;
 
 use super::clients::Clients;
 use super::directory;
-use super::files::SimFiles;
 use super::partition::{Partition, Stop};
 use super::workload::{PartitionPlan, Role, Workload};
+use crate::files::SimFiles;
 use crate::violation::{Violation, not_served};
 
 /// How often a life looks whether it is to close its logs.

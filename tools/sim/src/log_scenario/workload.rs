@@ -6,6 +6,7 @@ use ringlog_log::{Durability, LogConfig};
 use ringlog_reactor::sim::{Chance, CrashKind, DiskFault, FaultTrigger, FaultyOp};
 
 use crate::batch::value_bytes_for;
+use crate::files::Bulk;
 use crate::history::Retention;
 
 /// A life in which few appends become durable, in microseconds.
@@ -25,15 +26,6 @@ pub(crate) struct Workload {
     pub(crate) is_troubled: bool,
     /// Whether all lives but the first append in the epoch that they find, as those of a replica do.
     pub(crate) follows: bool,
-}
-
-/// Who prepares files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bulk {
-    Works,
-    Nobody,
-    /// One preparation in three fails.
-    Fails,
 }
 
 /// What is done with a partition.

@@ -7,10 +7,19 @@ use futures_util::future::LocalBoxFuture;
 use ringlog_log::BulkFiles;
 use ringlog_reactor::{OpenOptions, Reactor};
 
-use super::workload::Bulk;
-
 /// Bytes of zeros written at once.
 const CHUNK_BYTES: u64 = 256 << 10;
+
+/// Who prepares files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bulk {
+    /// They are prepared.
+    Works,
+    /// There is nobody.
+    Nobody,
+    /// One preparation in three fails.
+    Fails,
+}
 
 /// Prepares files through the reactor of the core that asks for them.
 pub(crate) struct SimFiles {

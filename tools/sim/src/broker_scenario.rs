@@ -1,0 +1,285 @@
+//! Scenario `broker`: the broker as it is shipped, on a simulated machine, and clients on another one.
+//!
+//! A run is a row of lives. Each starts the broker over the data and the metadata store of the one before, compares
+//! through the wire protocol all that it holds with what its clients know, lets producers, a reader and an
+//! administrator loose on it, and ends in a crash of the process or the power: at any time, while it starts, or
+//! after it was stopped in order. Then the clients die too, so that every request under way is of unknown outcome.
+
+mod admin;
+mod client;
+mod knowledge;
+mod producer;
+mod reader;
+mod verifier;
+mod wire;
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringlog_coord::store::MemoryStore;
+use ringlog_reactor::sim::{Chance, CrashKind, NodeId, SimConfig, SimWorld};
+use ringlog_server::{BrokerConfig, BrokerError, BrokerHandle, BulkFactory};
+
+use self::client::Client;
+use self::knowledge::Knowledge;
+use self::wire::Stop;
+use crate::files::{Bulk, SimFiles};
+use crate::report::SeedOutcome;
+use crate::violation::{Violation, not_served};
+
+/// Longest virtual time that anything may take when nothing hinders it.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a broker may have been starting when it crashes, in microseconds.
+const IN_START_US_MAX: u64 = 4_000;
+/// How long the clients outlive their broker, in microseconds.
+const ORPHANED_US_MAX: u64 = 2_000;
+
+type Ended = Rc<RefCell<Option<Result<(), BrokerError>>>>;
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Crash,
+    InStart,
+    Stopped,
+}
+
+struct Run {
+    world: SimWorld,
+    broker: NodeId,
+    clients: NodeId,
+    address: SocketAddr,
+    store: MemoryStore,
+    plan: Chance,
+    shards: NonZeroU16,
+    producers: u32,
+    large_one_in: u64,
+    life_us_max: u64,
+    knowledge: Rc<RefCell<Knowledge>>,
+}
+
+/// A broker that was started.
+struct Running {
+    handle: BrokerHandle,
+    ready: futures_channel::oneshot::Receiver<SocketAddr>,
+    ended: Ended,
+}
+
+/// Runs a seed.
+///
+/// # Errors
+///
+/// What a checker found first.
+pub fn run(seed: u64) -> Result<SeedOutcome, Violation> {
+    let mut plan = Chance::new(seed ^ 0xb40c_e45e_ed00_5eed);
+    let world = SimWorld::new(seed, SimConfig::default());
+    let (broker, clients) = (world.add_node(), world.add_node());
+    let shards = u16::try_from(plan.between(1, 3)).unwrap_or(1);
+    let mut run = Run {
+        world,
+        broker,
+        clients,
+        address: SocketAddr::from(([10, 0, 0, 1], 9400)),
+        store: MemoryStore::new(),
+        shards: NonZeroU16::new(shards).unwrap_or(NonZeroU16::MIN),
+        producers: u32::try_from(plan.between(1, 3)).unwrap_or(1),
+        large_one_in: [4, 50][plan.index(2)],
+        life_us_max: [4_000, 15_000][plan.index(2)],
+        plan,
+        knowledge: Rc::default(),
+    };
+    let lives = run.plan.between(2, 5);
+    for number in 0..lives {
+        let ending = match run.plan.below(8) {
+            0 if number > 0 => Ending::InStart,
+            1 => Ending::Stopped,
+            _ => Ending::Crash,
+        };
+        run.live(ending)?;
+    }
+    run.live(Ending::Stopped)?;
+    run.finish()
+}
+
+impl Run {
+    fn live(&mut self, ending: Ending) -> Result<(), Violation> {
+        let mut running = self.start()?;
+        if ending == Ending::InStart {
+            let time_us = self.plan.below(IN_START_US_MAX);
+            self.world.run_for(Duration::from_micros(time_us));
+            self.knowledge.borrow_mut().met.crashes_in_recovery += 1;
+            return self.crash();
+        }
+        self.await_ready(&mut running)?;
+        self.verify()?;
+        self.let_loose();
+        let time_us = self.plan.between(500, self.life_us_max);
+        self.world.run_for(Duration::from_micros(time_us));
+        if ending == Ending::Stopped {
+            self.stop(&running)?;
+        }
+        self.crash()
+    }
+
+    fn start(&self) -> Result<Running, Violation> {
+        let mut config = BrokerConfig::new(PathBuf::from("/data"), self.address);
+        config.shards = self.shards;
+        config.memory_bytes = BrokerConfig::memory_bytes_min(self.shards);
+        let bulk: BulkFactory =
+            Arc::new(|reactor| Rc::new(SimFiles::new(reactor.clone(), Bulk::Works)));
+        let platform = self.world.platform(self.broker);
+        let parts = ringlog_server::start(&platform, config, bulk)
+            .map_err(|error| not_served(0, &error))?;
+        let ended: Ended = Rc::default();
+        let (slot, store) = (Rc::clone(&ended), self.store.new_session());
+        let control = parts.control;
+        self.world.launch_local(self.broker, move |_| async move {
+            let result = control.run(store).await;
+            *slot.borrow_mut() = Some(result);
+        });
+        Ok(Running {
+            handle: parts.handle,
+            ready: parts.ready,
+            ended,
+        })
+    }
+
+    fn await_ready(&self, running: &mut Running) -> Result<(), Violation> {
+        let mut is_ready = false;
+        self.world.run_until(PATIENCE, || {
+            is_ready = matches!(running.ready.try_recv(), Ok(Some(_)));
+            is_ready || running.ended.borrow().is_some()
+        });
+        match running.ended.borrow().as_ref() {
+            _ if is_ready => Ok(()),
+            Some(Err(error)) => Err(not_served(0, error)),
+            _ => Err(no_progress("starting")),
+        }
+    }
+
+    fn verify(&self) -> Result<(), Violation> {
+        let client = self.launcher();
+        let verified = self
+            .world
+            .block_on(self.clients, PATIENCE, move |reactor| async move {
+                verifier::verify(&client(reactor)).await
+            });
+        match verified {
+            None => Err(no_progress("reading all there is")),
+            Some(Ok(())) => Ok(()),
+            Some(Err(Stop::Violation(violation))) => Err(violation),
+            Some(Err(Stop::Gone)) => Err(not_served(0, &"the connection was closed")),
+        }
+    }
+
+    /// Starts the clients.
+    fn let_loose(&self) {
+        let large_one_in = self.large_one_in;
+        for producer in 0..self.producers {
+            let client = self.launcher();
+            self.world.launch_local(self.clients, move |reactor| {
+                client(reactor).for_ever(async move |client: &Client, connection| {
+                    producer::produce(client, producer, large_one_in, connection).await
+                })
+            });
+        }
+        let client = self.launcher();
+        self.world.launch_local(self.clients, move |reactor| {
+            client(reactor).for_ever(reader::read)
+        });
+        let client = self.launcher();
+        self.world.launch_local(self.clients, move |reactor| {
+            client(reactor).for_ever(admin::administer)
+        });
+    }
+
+    /// Makes clients, on whatever core they come to be.
+    fn launcher(&self) -> impl FnOnce(ringlog_reactor::Reactor) -> Client + use<> {
+        let (knowledge, address, shards) =
+            (Rc::clone(&self.knowledge), self.address, self.shards.get());
+        move |reactor| Client {
+            reactor,
+            knowledge,
+            address,
+            shards,
+        }
+    }
+
+    /// Stops the broker as SIGTERM does: what was acknowledged is durable then, whatever the topic.
+    fn stop(&self, running: &Running) -> Result<(), Violation> {
+        let handle = running.handle.clone();
+        let stopped = self
+            .world
+            .block_on(self.clients, PATIENCE, move |_| async move {
+                handle.shutdown().await
+            });
+        match stopped {
+            None => return Err(no_progress("stopping")),
+            Some(Err(error)) => return Err(not_served(0, &error)),
+            Some(Ok(())) => {}
+        }
+        let knowledge = &mut *self.knowledge.borrow_mut();
+        for partition in knowledge
+            .topics
+            .values_mut()
+            .flat_map(|topic| &mut topic.partitions)
+        {
+            partition.history.durable_to(partition.high_watermark);
+        }
+        knowledge.met.closed_in_order += 1;
+        Ok(())
+    }
+
+    fn crash(&mut self) -> Result<(), Violation> {
+        let kind = if self.plan.one_in(3) {
+            CrashKind::Process
+        } else {
+            CrashKind::Power
+        };
+        {
+            let met = &mut self.knowledge.borrow_mut().met;
+            met.crashes += 1;
+            met.power_losses += u64::from(kind == CrashKind::Power);
+            met.crashes_with_unsynced += u64::from(self.world.has_unsynced(self.broker));
+        }
+        self.world.crash(self.broker, kind);
+        let orphaned_us = self.plan.below(ORPHANED_US_MAX);
+        self.world.run_for(Duration::from_micros(orphaned_us));
+        self.world.crash(self.clients, CrashKind::Process);
+        self.knowledge
+            .borrow_mut()
+            .violation
+            .take()
+            .map_or(Ok(()), Err)
+    }
+
+    fn finish(self) -> Result<SeedOutcome, Violation> {
+        let knowledge = self.knowledge.borrow();
+        let disk = self.world.disk_stats(self.broker);
+        let partitions = knowledge
+            .topics
+            .values()
+            .flat_map(|topic| &topic.partitions);
+        Ok(SeedOutcome {
+            torn_sectors: disk.torn_sectors,
+            records_checked: partitions
+                .map(|partition| partition.history.checked())
+                .sum(),
+            trace_hash: self.world.trace_hash(),
+            ..knowledge.met
+        })
+    }
+}
+
+fn no_progress(what: &'static str) -> Violation {
+    Violation::NoProgress {
+        partition: 0,
+        what,
+        seconds: PATIENCE.as_secs(),
+    }
+}

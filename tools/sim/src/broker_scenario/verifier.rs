@@ -1,0 +1,190 @@
+//! What a restarted broker holds, before anybody else talks to it, against all that is known.
+
+use ringlog_record::{LeaderEpoch, Offset, TopicPartition};
+use ringlog_wire::{ErrorCode, FetchPartition, MetadataResponse};
+
+use super::client::{Client, Fetched, fetch_draft, fetched};
+use super::knowledge::{Existence, Position};
+use super::wire::{Connection, Stop, wrong};
+use crate::history::Found;
+use crate::violation::not_served;
+
+/// Compares everything.
+pub(crate) async fn verify(client: &Client) -> Result<(), Stop> {
+    let mut connection = client.connect().await?;
+    let metadata = client.metadata(&mut connection).await?;
+    compare_topics(client, &metadata)?;
+    let all: Vec<(String, u32)> = {
+        let knowledge = client.knowledge.borrow();
+        let topics = knowledge.topics.iter();
+        topics
+            .flat_map(|(name, topic)| (0..topic.partition_count).map(|index| (name.clone(), index)))
+            .collect()
+    };
+    for (name, index) in all {
+        compare_partition(client, &mut connection, &name, index).await?;
+    }
+    Ok(())
+}
+
+fn compare_topics(client: &Client, metadata: &MetadataResponse) -> Result<(), Stop> {
+    let knowledge = &mut *client.knowledge.borrow_mut();
+    for found in &metadata.topics {
+        let Some(topic) = knowledge.topics.get_mut(&found.name) else {
+            return Err(wrong(0, format!("nobody made {}", found.name)));
+        };
+        if topic.existence == Existence::No {
+            return Err(wrong(0, format!("{} was deleted and is back", found.name)));
+        }
+        let is_same = topic.id.is_none_or(|id| id == found.topic)
+            && u32::try_from(found.partitions.len()) == Ok(topic.partition_count);
+        if !is_same {
+            return Err(wrong(0, format!("{} is another topic", found.name)));
+        }
+        topic.id = Some(found.topic);
+        topic.existence = Existence::Yes;
+    }
+    let present = |name: &String| metadata.topics.iter().any(|found| found.name == *name);
+    for (name, topic) in &knowledge.topics {
+        if topic.existence == Existence::Yes && !present(name) {
+            return Err(wrong(0, format!("{name} is gone")));
+        }
+    }
+    knowledge.topics.retain(|name, _| present(name));
+    Ok(())
+}
+
+async fn compare_partition(
+    client: &Client,
+    connection: &mut Connection,
+    name: &str,
+    index: u32,
+) -> Result<(), Stop> {
+    let (id, number, reader, log_start, epoch, is_sync) = {
+        let knowledge = &mut *client.knowledge.borrow_mut();
+        let id = knowledge.id(name, index);
+        let partition = knowledge.partition(name, index);
+        let (Some(id), Some((partition, is_sync))) = (id, partition) else {
+            return Ok(());
+        };
+        (
+            id,
+            partition.number,
+            partition.reader,
+            partition.log_start,
+            partition.leader_epoch,
+            is_sync,
+        )
+    };
+    let start = Position {
+        next: log_start,
+        last_epoch: None,
+    };
+    let mut read = fetch(connection, id, start).await?;
+    if read.error == ErrorCode::OffsetOutOfRange && read.state.log_start.get() > log_start {
+        let next = read.state.log_start.get();
+        read = fetch(connection, id, Position { next, ..start }).await?;
+    }
+    let state = read.state;
+    if state.leader_epoch <= epoch {
+        let what = format!(
+            "leader epoch {} after a start, before it {epoch}",
+            state.leader_epoch
+        );
+        return Err(wrong(number, what));
+    }
+    let (first, end) = (state.log_start.get(), state.high_watermark.get());
+    let mut records = Vec::new();
+    loop {
+        if read.error != ErrorCode::None {
+            return Err(not_served(number, &read.error).into());
+        }
+        let next = read.records.last().map(|last| last.offset + 1);
+        records.extend(read.records.into_iter().filter(|one| one.offset >= first));
+        match next {
+            Some(next) if next < end => {
+                read = fetch(connection, id, Position { next, ..start }).await?;
+            }
+            _ => break,
+        }
+    }
+    let position = check_reader(
+        client,
+        connection,
+        id,
+        number,
+        reader,
+        (first, end),
+        is_sync,
+    );
+    let position = position.await?;
+    let knowledge = &mut *client.knowledge.borrow_mut();
+    let Some((partition, _)) = knowledge.partition(name, index) else {
+        return Ok(());
+    };
+    partition.stands(state, (LeaderEpoch::new(0), 0))?;
+    partition.high_watermark = end;
+    partition.reader = position;
+    let found = Found {
+        log_start: first,
+        log_end: end,
+        now_ms: client.reactor.unix_time_ms(),
+    };
+    Ok(partition.history.restarted(found, records)?)
+}
+
+async fn fetch(
+    connection: &mut Connection,
+    id: TopicPartition,
+    from: Position,
+) -> Result<Fetched, Stop> {
+    let wanted = [FetchPartition {
+        id,
+        offset: Offset::new(from.next),
+        max_bytes: 256 << 10,
+        last_epoch: from.last_epoch,
+    }];
+    let frame = connection.call(&fetch_draft(&wanted, 0)).await?;
+    let found = fetched(&frame)?.into_iter().next();
+    found.ok_or_else(|| wrong(0, "a fetch was answered without its partition"))
+}
+
+/// A reader that saw more than there is now must be told, and others must not.
+async fn check_reader(
+    client: &Client,
+    connection: &mut Connection,
+    id: TopicPartition,
+    number: u32,
+    reader: Position,
+    (first, end): (u64, u64),
+    is_sync: bool,
+) -> Result<Position, Stop> {
+    if reader.last_epoch.is_none() {
+        let next = reader.next.clamp(first, end);
+        return Ok(Position { next, ..reader });
+    }
+    let found = fetch(connection, id, reader).await?;
+    let is_lost = reader.next > end;
+    match found.error {
+        ErrorCode::LogTruncated if is_lost && !is_sync => {
+            let agreed_end = found.agreed_end.map(Offset::get);
+            let Some(next) = agreed_end.filter(|agreed| *agreed <= end) else {
+                return Err(wrong(number, format!("agreed end {agreed_end:?} of {end}")));
+            };
+            client.knowledge.borrow_mut().met.truncations_told += 1;
+            Ok(Position {
+                next: next.max(first),
+                last_epoch: None,
+            })
+        }
+        ErrorCode::None if !is_lost => Ok(reader),
+        ErrorCode::OffsetOutOfRange if reader.next < first => Ok(Position {
+            next: first,
+            last_epoch: None,
+        }),
+        error => {
+            let what = format!("a reader at {} of {end} was told {error}", reader.next);
+            Err(wrong(number, what))
+        }
+    }
+}
