@@ -50,6 +50,8 @@ impl Shard {
             )),
             // The logs may be closed already, while another shard still has requests under way.
             None if self.is_draining() => Err(Failure::shutting_down()),
+            // Its log is closed, or about to be: it will be served again.
+            None if self.is_draining() => Err(Failure::shutting_down()),
             None => Err(Failure::unknown_partition(id)),
         }
     }
@@ -140,7 +142,8 @@ impl Shard {
         let max_bytes = usize::try_from(wanted.max_bytes)
             .unwrap_or(usize::MAX)
             .min(left);
-        let result = match self.partition(id) {
+        let partition = self.partition(id);
+        let result = match &partition {
             Ok(partition) => {
                 let spec = FetchSpec {
                     offset: wanted.offset,
@@ -153,11 +156,12 @@ impl Shard {
                     Err(error) => Err(error.into()),
                 }
             }
-            Err(failure) => Err(failure),
+            Err(failure) => Err(failure.clone()),
         };
         Collected {
             id,
-            state: self.state(id),
+            state: partition
+                .map_or_else(|_| PartitionState::default(), |one| state_of(&one.ends())),
             result,
             forwarded: false,
         }
@@ -198,30 +202,20 @@ impl Shard {
     pub(crate) async fn list_offsets(&self, partitions: &[ListOffsetsPartition]) -> Vec<Listed> {
         let mut listed = Vec::with_capacity(partitions.len());
         for wanted in partitions {
-            let result = self.list_offset(wanted).await;
+            let (state, result) = match self.partition(wanted.id) {
+                Ok(partition) => {
+                    let result = list_offset(&partition, wanted).await;
+                    (state_of(&partition.ends()), result)
+                }
+                Err(failure) => (PartitionState::default(), Err(failure)),
+            };
             listed.push(Listed {
                 id: wanted.id,
-                state: self.state(wanted.id),
+                state,
                 result,
             });
         }
         listed
-    }
-
-    async fn list_offset(
-        &self,
-        wanted: &ListOffsetsPartition,
-    ) -> Result<Option<(Offset, Option<ringlog_record::TimestampMs>)>, Failure> {
-        let partition = self.partition(wanted.id)?;
-        let ends = partition.ends();
-        Ok(match wanted.position {
-            OffsetPosition::Earliest => Some((ends.log_start, None)),
-            OffsetPosition::Latest => Some((ends.high_watermark, None)),
-            OffsetPosition::Timestamp(timestamp) => partition
-                .offset_for_timestamp(timestamp)
-                .await?
-                .map(|found| (found.offset, Some(found.timestamp))),
-        })
     }
 
     /// Moves log starts.
@@ -231,22 +225,37 @@ impl Shard {
     ) -> Vec<Deleted> {
         let mut deleted = Vec::with_capacity(partitions.len());
         for wanted in partitions {
-            let result = match self.partition(wanted.id) {
-                Ok(partition) => partition
-                    .delete_records(wanted.before)
-                    .await
-                    .map(drop)
-                    .map_err(Failure::from),
-                Err(failure) => Err(failure),
+            let (state, result) = match self.partition(wanted.id) {
+                Ok(partition) => {
+                    let moved = partition.delete_records(wanted.before).await;
+                    let result = moved.map(drop).map_err(Failure::from);
+                    (state_of(&partition.ends()), result)
+                }
+                Err(failure) => (PartitionState::default(), Err(failure)),
             };
             deleted.push(Deleted {
                 id: wanted.id,
-                state: self.state(wanted.id),
+                state,
                 result,
             });
         }
         deleted
     }
+}
+
+async fn list_offset(
+    partition: &Partition,
+    wanted: &ListOffsetsPartition,
+) -> Result<Option<(Offset, Option<ringlog_record::TimestampMs>)>, Failure> {
+    let ends = partition.ends();
+    Ok(match wanted.position {
+        OffsetPosition::Earliest => Some((ends.log_start, None)),
+        OffsetPosition::Latest => Some((ends.high_watermark, None)),
+        OffsetPosition::Timestamp(timestamp) => partition
+            .offset_for_timestamp(timestamp)
+            .await?
+            .map(|found| (found.offset, Some(found.timestamp))),
+    })
 }
 
 /// The batches of several partitions, one behind the other.
