@@ -17,21 +17,18 @@ const OMISSIONS: [&str; 5] = [
 
 const TEST: &str = "pinned_seeds_fail_in_the_named_checker_without_their_guard_and_only_then";
 
-/// Seeds that every submission runs.
-const SEEDS: &str = "2000";
+/// Scenarios, and the seeds of each that every submission runs.
+const SCENARIOS: [(&str, &str); 2] = [("log", "1000"), ("broker", "1000")];
 
 /// Runs seeds of the simulation with everything in place.
 pub(crate) fn seeds(workspace: &Workspace) -> Result<(), Findings> {
-    let mut run = cargo();
-    run.args([
-        "run",
-        "--profile",
-        "checked",
-        "--package",
-        "ringlog-sim",
-        "--",
-    ]);
-    workspace.run(run.args(["--seeds", SEEDS]))
+    for (scenario, seeds) in SCENARIOS {
+        println!("scenario {scenario}");
+        let mut run = cargo();
+        run.args(["run", "--profile", "checked", "--package", "ringlog-sim"]);
+        workspace.run(run.args(["--", "--scenario", scenario, "--seeds", seeds]))?;
+    }
+    Ok(())
 }
 
 /// Builds the simulation once without each step and has it fail. The builds have a folder of their own: the

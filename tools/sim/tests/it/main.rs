@@ -3,14 +3,27 @@
 use ringlog_sim::guards::{GUARDS, omitted};
 use ringlog_sim::run::{Scenario, run_seed, run_seeds};
 
-#[test]
-fn a_seed_replays_to_the_byte() {
+fn replays(scenario: Scenario) {
     for seed in 0..5 {
-        assert_eq!(
-            run_seed(Scenario::Log, seed),
-            run_seed(Scenario::Log, seed),
-            "seed {seed}"
-        );
+        let first = run_seed(scenario, seed);
+        assert_eq!(first, run_seed(scenario, seed), "seed {seed}");
+        let hash = |seed| run_seed(scenario, seed).map(|outcome| outcome.trace_hash);
+        assert_ne!(hash(seed), hash(seed + 1), "the hash says nothing");
+    }
+}
+
+#[test]
+fn a_seed_of_the_log_replays_to_the_byte() {
+    if omitted().is_none() {
+        replays(Scenario::Log);
+    }
+}
+
+#[cfg(feature = "broker")]
+#[test]
+fn a_seed_of_the_broker_replays_to_the_byte() {
+    if omitted().is_none() {
+        replays(Scenario::Broker);
     }
 }
 
@@ -41,12 +54,18 @@ fn pinned_seeds_fail_in_the_named_checker_without_their_guard_and_only_then() {
 }
 
 #[test]
-fn a_hundred_seeds_keep_every_promise() {
+fn a_hundred_seeds_of_each_scenario_keep_every_promise() {
     if omitted().is_some() {
         return;
     }
-    let totals = run_seeds(Scenario::Log, 0, 100, 2, |_, _| {});
+    keeps_every_promise(Scenario::Log);
+    #[cfg(feature = "broker")]
+    keeps_every_promise(Scenario::Broker);
+}
+
+fn keeps_every_promise(scenario: Scenario) {
+    let totals = run_seeds(scenario, 0, 100, 2, |_, _| {});
     assert!(totals.failures.is_empty(), "{:?}", totals.failures);
     assert!(totals.seeds_with_unsynced * 2 >= totals.seeds, "{totals}");
-    assert!(totals.sum.records_checked > 0);
+    assert!(totals.sum.records_checked > 0, "{totals}");
 }
