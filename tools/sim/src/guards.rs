@@ -27,7 +27,7 @@ pub const GUARDS: [Guard; 5] = [
     },
     Guard {
         feature: "omit-directory-fsync",
-        seed: 1,
+        seed: 5,
         checker: "acknowledged-lost",
     },
     Guard {
