@@ -1,5 +1,7 @@
 //! The bounds of the maintenance executor, in one place, with the relations between them asserted at compile time.
 
+use std::time::Duration;
+
 /// One write of zeros, in bytes.
 pub const WRITE_BYTES: usize = 1 << 20;
 
@@ -17,6 +19,18 @@ pub const BYTES_PER_SECOND: u64 = 1 << 30;
 
 /// Files are whole blocks of this many bytes.
 pub const BLOCK_BYTES: u64 = 4096;
+
+/// How long an executor may take to be ready; then another one is started.
+pub const START_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How many are started; then a broker runs without one.
+pub const START_ATTEMPTS_MAX: u32 = 3;
+
+/// How long the executor may take to stop; then it is left behind.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a stopping executor is looked at.
+pub const STOP_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Entries of glommio's rings.
 pub const RING_DEPTH: usize = 32;
