@@ -1,6 +1,6 @@
 //! The single-threaded executor of a core: tasks, operations in flight, timers, and the turn of the loop.
 //!
-//! Owned by the thread of its core. Only [`Remote`] is shared: other threads push the tasks that they wake into
+//! Owned by the thread of its core. Only `Remote` is shared: other threads push the tasks that they wake into
 //! it and end the wait of a parked core. The protocol is: the core sets PARKED, fences, looks at the remote
 //! queue once more, and only then waits; a waker pushes first, fences, and notifies when it finds PARKED. One of
 //! the two therefore always sees the other.
