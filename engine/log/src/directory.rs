@@ -9,6 +9,7 @@ use ringlog_record::Offset;
 use crate::error::FileError;
 use crate::limits::DELETE_ATTEMPTS_MAX;
 use crate::names::{self, FileName};
+use crate::omit::Step;
 
 /// The directory of a log.
 #[derive(Clone)]
@@ -151,7 +152,7 @@ impl Directory {
 }
 
 async fn sync_directory(reactor: &Reactor, path: &Path) -> Result<(), FileError> {
-    if cfg!(feature = "omit-directory-fsync") {
+    if Step::DirectorySync.is_omitted() {
         return Ok(());
     }
     reactor

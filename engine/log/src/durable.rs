@@ -7,21 +7,24 @@ use crate::error::LogFailure;
 use crate::flush::{FlushGroup, GroupEnd};
 use crate::limits::{CHECKPOINT_INTERVAL_BYTES, CHECKPOINT_LAG_BYTES_MAX, FLUSH_GROUP_BYTES_MAX};
 use crate::log::{InFlight, LogInner, LogState};
+use crate::omit::Step;
 use crate::segment::{SegmentFile, SegmentName};
 
-/// Flush groups of a log that are in flight at once. They overlap in the block that one ends and the next begins in.
-const GROUPS_IN_FLIGHT_MAX: usize = if cfg!(feature = "omit-one-write-per-block") {
-    2
-} else {
-    1
-};
+/// Flush groups of a log that are in flight at once. Two would overlap in the block that one ends and the next begins
+/// in.
+fn groups_in_flight_max() -> usize {
+    match Step::OneWritePerBlock.is_omitted() {
+        true => 2,
+        false => 1,
+    }
+}
 
 impl LogInner {
     /// The next flush group, if there is something to flush and nothing stands in the way. Whoever takes away what
     /// stands in the way asks for a flush again.
     pub(crate) fn begin_group(log: &Rc<Self>) -> Option<FlushGroup> {
         let state = &mut *log.state.borrow_mut();
-        if state.failure.is_some() || state.in_flight.len() >= GROUPS_IN_FLIGHT_MAX {
+        if state.failure.is_some() || state.in_flight.len() >= groups_in_flight_max() {
             return None;
         }
         let base = state.tail.next_group_segment()?;

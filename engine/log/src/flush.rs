@@ -10,6 +10,7 @@ use ringlog_reactor::File;
 use ringlog_record::Offset;
 
 use crate::log::LogInner;
+use crate::omit::Step;
 
 /// The part of a log that one round makes durable. Its end was captured when it was submitted.
 pub(crate) struct FlushGroup {
@@ -70,7 +71,7 @@ impl FlushGroup {
             log.fail("write the segment file", &error);
             return;
         }
-        if !cfg!(feature = "omit-fdatasync-before-ack")
+        if !Step::SyncBeforeAck.is_omitted()
             && let Err(error) = file.sync_data().await
         {
             log.fail("sync the segment file", &error);

@@ -17,6 +17,7 @@ use ringlog_reactor::{Instant, Reactor, Task};
 use crate::counters::LogCounters;
 use crate::flush::FlushGroup;
 use crate::log::LogInner;
+use crate::omit::Step;
 use ringlog_reactor::Signal;
 
 /// The flusher of a shard. Clones share it; it ends with the last one.
@@ -122,7 +123,7 @@ async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
             continue;
         }
         counters.flush_rounds.add(1);
-        if cfg!(feature = "omit-one-write-per-block") {
+        if Step::OneWritePerBlock.is_omitted() {
             for group in groups {
                 reactor
                     .spawn("flush group", async move {

@@ -35,6 +35,7 @@ pub mod limits;
 mod log;
 mod names;
 mod next_file;
+pub mod omit;
 mod read;
 mod recovery;
 mod retention;

@@ -1,17 +1,18 @@
 //! The steps that durability hangs on, and for each a seed that tells when it is left out.
 //!
-//! `ringlog-log` has a feature for each that does nothing but omit the step. `cargo xtask guards` builds this
-//! crate once with each of them and runs the pinned seed: it must fail in the named checker, not by a panic, a
-//! hang or a time-out. Without features all pinned seeds must pass.
+//! With the feature `omissions` a run leaves one step out and does nothing else. The pinned seed of the step must then
+//! fail in the named checker, not by a panic, a hang or a time-out; with everything in place it must pass.
 //!
 //! What a seed runs into depends on how many random numbers the engine and the scenario draw, so a change of either
-//! may move a pin. `ringlog-sim --seeds 300`, built with the feature, lists the seeds that fail and in which checker.
+//! may move a pin. `cargo xtask guards --find STEP` (or `all`) looks for another seed and writes it into this file.
 
-/// A step, the feature that omits it, and the proof that it is needed.
+use ringlog_log::omit::Step;
+
+/// A step, and the proof that it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
-    /// The feature that omits the step.
-    pub feature: &'static str,
+    /// What is left out.
+    pub step: Step,
     /// The seed that fails without the step.
     pub seed: u64,
     /// The checker that finds it.
@@ -19,45 +20,52 @@ pub struct Guard {
 }
 
 /// All guards.
-pub const GUARDS: [Guard; 5] = [
+pub const GUARDS: [Guard; Step::ALL.len()] = [
     Guard {
-        feature: "omit-fdatasync-before-ack",
+        step: Step::SyncBeforeAck,
         seed: 4,
         checker: "acknowledged-lost",
     },
     Guard {
-        feature: "omit-directory-fsync",
-        seed: 5,
+        step: Step::DirectorySync,
+        seed: 2,
         checker: "acknowledged-lost",
     },
     Guard {
-        feature: "omit-fdatasync-after-recovery",
+        step: Step::SyncAfterRecovery,
         seed: 59,
         checker: "served-vanished",
     },
     Guard {
-        feature: "omit-torn-window-zeroing",
+        step: Step::TornWindowZeroing,
         seed: 48,
         checker: "cut-off-returned",
     },
     Guard {
-        feature: "omit-one-write-per-block",
-        seed: 5,
+        step: Step::OneWritePerBlock,
+        seed: 4,
         checker: "acknowledged-lost",
     },
 ];
 
-/// The guard that this build leaves out, if any.
-pub fn omitted() -> Option<Guard> {
-    let features = [
-        cfg!(feature = "omit-fdatasync-before-ack"),
-        cfg!(feature = "omit-directory-fsync"),
-        cfg!(feature = "omit-fdatasync-after-recovery"),
-        cfg!(feature = "omit-torn-window-zeroing"),
-        cfg!(feature = "omit-one-write-per-block"),
-    ];
-    GUARDS
-        .into_iter()
-        .zip(features)
-        .find_map(|(guard, on)| on.then_some(guard))
+/// The guard of a step, by the name of the step.
+pub fn named(name: &str) -> Option<Guard> {
+    GUARDS.into_iter().find(|guard| guard.step.name() == name)
+}
+
+/// The first of `seeds` that fails in the checker of the guard without its step, and passes with it.
+#[cfg(feature = "omissions")]
+pub fn find(guard: Guard, mut seeds: std::ops::Range<u64>) -> Option<u64> {
+    use crate::run::{Plan, Scenario, run_seed};
+
+    let intact = Plan::of(Scenario::Log);
+    let without = Plan {
+        omitted: Some(guard.step),
+        ..intact
+    };
+    seeds.find(|&seed| {
+        let failed = run_seed(without, seed).err();
+        failed.is_some_and(|failure| failure.checker() == guard.checker)
+            && run_seed(intact, seed).is_ok()
+    })
 }

@@ -1,9 +1,9 @@
 //! Whole logs and brokers in one process on the simulated driver, with checkers and seeds.
 //!
 //! A seed names a run: the workload, the faults, the times and the crashes follow from it, so a failure is
-//! replayed by its number. The checkers ([`history`]) know only what clients know. Five features of
-//! `ringlog-log` each leave one step of durability out; for each there is a pinned seed that passes without the
-//! feature and fails in a named checker with it ([`guards`]).
+//! replayed by its number. The checkers ([`history`]) know only what clients know. The steps
+//! that durability rests on can be left out one by one; for each there is a pinned seed that passes with the step
+//! and fails in a named checker without it ([`guards`]).
 #![forbid(unsafe_code)]
 
 pub mod batch;

@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Parser, ValueEnum};
-use ringlog_sim::guards::omitted;
-use ringlog_sim::run::{Scenario, run_seed, run_seeds};
+#[cfg(feature = "omissions")]
+use ringlog_sim::guards::{Guard, find, named};
+use ringlog_sim::run::{Plan, Scenario, run_seed, run_seeds};
 
 /// Runs the storage engine or a broker in virtual time, with crashes, and checks what they promised.
 #[derive(Parser)]
@@ -32,6 +33,14 @@ struct Arguments {
     /// Threads to run seeds on; by default one for each processor.
     #[arg(long)]
     jobs: Option<u64>,
+    /// Leave this step out of the engine.
+    #[cfg(feature = "omissions")]
+    #[arg(long, value_name = "STEP", value_parser = parse_guard)]
+    omit: Option<Guard>,
+    /// Print the first seed that tells that the step is left out.
+    #[cfg(feature = "omissions")]
+    #[arg(long, requires = "omit")]
+    find: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -53,52 +62,92 @@ impl From<ScenarioName> for Scenario {
     }
 }
 
+#[cfg(feature = "omissions")]
+fn parse_guard(name: &str) -> Result<Guard, String> {
+    let names = || ringlog_sim::guards::GUARDS.map(|guard| guard.step.name());
+    named(name).ok_or_else(|| format!("not one of {}", names().join(", ")))
+}
+
 /// Seeds between two signs of life.
 const PROGRESS_SEEDS: u64 = 250;
 
 /// What runs one seed again.
-fn command_of(scenario: &str, seed: u64) -> String {
-    let feature = match omitted() {
-        Some(guard) => format!("--features {} ", guard.feature),
-        None => String::new(),
+fn command_of(plan: Plan, seed: u64) -> String {
+    let (feature, omit) = match plan.omitted {
+        Some(step) => ("--features omissions ", format!("--omit {} ", step.name())),
+        None => ("", String::new()),
     };
+    let scenario = plan.scenario.name();
     format!(
-        "cargo run --profile checked --package ringlog-sim {feature}-- --scenario {scenario} --seed {seed}"
+        "cargo run --profile checked --package ringlog-sim {feature}-- {omit}--scenario {scenario} --seed {seed}"
     )
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let scenario = Scenario::from(arguments.scenario);
-    let name = scenario.name();
-    if let Some(seed) = arguments.seed {
-        return match run_seed(scenario, seed) {
-            Ok(outcome) => {
-                println!("seed {seed} passed: {outcome:#?}");
-                ExitCode::SUCCESS
-            }
-            Err(failure) => {
-                eprintln!("seed {seed} failed: {failure}");
-                eprintln!("  again: {}", command_of(name, seed));
-                ExitCode::FAILURE
-            }
-        };
+    let plan = Plan::of(Scenario::from(arguments.scenario));
+    #[cfg(feature = "omissions")]
+    let plan = Plan {
+        omitted: arguments.omit.map(|guard| guard.step),
+        ..plan
+    };
+    #[cfg(feature = "omissions")]
+    if let Some(guard) = arguments.omit.filter(|_| arguments.find) {
+        return report_found(guard, &arguments);
     }
+    match arguments.seed {
+        Some(seed) => report_one(plan, seed),
+        None => report_many(plan, &arguments),
+    }
+}
+
+#[cfg(feature = "omissions")]
+fn report_found(guard: Guard, arguments: &Arguments) -> ExitCode {
+    let seeds = arguments.start..arguments.start + arguments.seeds;
+    match find(guard, seeds) {
+        Some(seed) => {
+            println!("{seed}");
+            ExitCode::SUCCESS
+        }
+        None => {
+            let step = guard.step.name();
+            eprintln!("{} finds {step} in none of the seeds", guard.checker);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report_one(plan: Plan, seed: u64) -> ExitCode {
+    match run_seed(plan, seed) {
+        Ok(outcome) => {
+            println!("seed {seed} passed: {outcome:#?}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("seed {seed} failed: {failure}");
+            eprintln!("  again: {}", command_of(plan, seed));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report_many(plan: Plan, arguments: &Arguments) -> ExitCode {
     let done = AtomicU64::new(0);
     let processors = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let jobs = arguments.jobs.unwrap_or_else(processors);
     let totals = run_seeds(
-        scenario,
+        plan,
         arguments.start,
         arguments.seeds,
         jobs,
         |seed, result| {
             if let Err(failure) = result {
                 eprintln!("seed {seed} failed: {failure}");
-                eprintln!("  again: {}", command_of(name, seed));
+                eprintln!("  again: {}", command_of(plan, seed));
             }
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             if done.is_multiple_of(PROGRESS_SEEDS) {
+                let name = plan.scenario.name();
                 eprintln!("{name}: {done} of {} seeds", arguments.seeds);
             }
         },

@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use ringlog_log::omit::Step;
+
 use crate::log_scenario;
 use crate::report::{Failure, SeedOutcome, Totals};
 
@@ -27,13 +29,34 @@ impl Scenario {
     }
 }
 
+/// What runs have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What is simulated.
+    pub scenario: Scenario,
+    /// The step that the engine leaves out; only with the feature `omissions` does it.
+    pub omitted: Option<Step>,
+}
+
+impl Plan {
+    /// With everything in place.
+    pub const fn of(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            omitted: None,
+        }
+    }
+}
+
 /// Runs one seed.
 ///
 /// # Errors
 ///
 /// Why it failed. A panic is caught and told.
-pub fn run_seed(scenario: Scenario, seed: u64) -> Result<SeedOutcome, Failure> {
-    let run = || match scenario {
+pub fn run_seed(plan: Plan, seed: u64) -> Result<SeedOutcome, Failure> {
+    #[cfg(feature = "omissions")]
+    ringlog_log::omit::omit(plan.omitted);
+    let run = || match plan.scenario {
         Scenario::Log => log_scenario::run(seed).map_err(Failure::Checker),
         #[cfg(feature = "broker")]
         Scenario::Broker => crate::broker_scenario::run(seed).map_err(Failure::Checker),
@@ -50,7 +73,7 @@ pub fn run_seed(scenario: Scenario, seed: u64) -> Result<SeedOutcome, Failure> {
 
 /// Runs the seeds from `start` on `jobs` threads and tells of each as it ends.
 pub fn run_seeds(
-    scenario: Scenario,
+    plan: Plan,
     start: u64,
     count: u64,
     jobs: u64,
@@ -63,7 +86,7 @@ pub fn run_seeds(
         let part = |job: u64| {
             let mut part = Totals::default();
             for seed in (start + job..start + count).step_by(usize::try_from(jobs).unwrap_or(1)) {
-                let result = run_seed(scenario, seed);
+                let result = run_seed(plan, seed);
                 on_seed(seed, &result);
                 part.add(seed, result);
             }

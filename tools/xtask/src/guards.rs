@@ -1,24 +1,32 @@
 //! The simulation in bulk, and the proof that it would notice.
 //!
-//! Each feature `omit-…` of ringlog-sim leaves one step out on which durability depends. With it the pinned seed
-//! of that step must fail in its named checker; the test that says so is in `tools/sim/tests/it`.
+//! ringlog-sim, built with the feature `omissions`, can leave out each step on which durability depends. The pinned
+//! seed of a step must then fail in its named checker; the test that says so is in `tools/sim/tests/it`.
+
+use std::fs;
 
 use crate::Findings;
-use crate::workspace::{Workspace, cargo};
+use crate::workspace::{Workspace, cargo, output};
 
-/// The features, as `tools/sim/Cargo.toml` names them.
-const OMISSIONS: [&str; 5] = [
-    "omit-fdatasync-before-ack",
-    "omit-directory-fsync",
-    "omit-fdatasync-after-recovery",
-    "omit-torn-window-zeroing",
-    "omit-one-write-per-block",
-];
-
-const TEST: &str = "pinned_seeds_fail_in_the_named_checker_without_their_guard_and_only_then";
+/// Where the pins are.
+const PINS: &str = "tools/sim/src/guards.rs";
 
 /// Scenarios, and the seeds of each that every submission runs.
 const SCENARIOS: [(&str, &str); 2] = [("log", "1000"), ("broker", "1000")];
+
+/// Seeds among which another pin is looked for.
+const FIND_SEEDS: &str = "5000";
+
+/// The simulation without the broker: what leaves steps out is the storage engine.
+const WITH_OMISSIONS: [&str; 7] = [
+    "--profile",
+    "checked",
+    "--package",
+    "ringlog-sim",
+    "--no-default-features",
+    "--features",
+    "omissions",
+];
 
 /// Runs seeds of the simulation with everything in place.
 pub(crate) fn seeds(workspace: &Workspace) -> Result<(), Findings> {
@@ -31,18 +39,98 @@ pub(crate) fn seeds(workspace: &Workspace) -> Result<(), Findings> {
     Ok(())
 }
 
-/// Builds the simulation once without each step and has it fail. The builds have a folder of their own: the
-/// features change crates that everything else depends on.
+/// Has the simulation fail without each step.
 pub(crate) fn prove(workspace: &Workspace) -> Result<(), Findings> {
-    let target = workspace.target.join("guards");
-    for omission in OMISSIONS {
-        let mut test = cargo();
-        test.args(["test", "--profile", "checked", "--package", "ringlog-sim"]);
-        // The storage engine alone: the broker above it would be built five times over.
-        test.args(["--no-default-features", "--features", omission]);
-        test.args(["--test", "it"]);
-        test.arg("--target-dir").arg(&target);
-        workspace.run(test.args(["--", "--exact", TEST]))?;
-    }
-    Ok(())
+    let mut test = cargo();
+    test.arg("test").args(WITH_OMISSIONS);
+    workspace.run(test.args(["--test", "it", "--", "pinned_seeds"]))
 }
+
+/// Looks for the first seed that tells that a step is left out, and pins it; for each step with `all`.
+pub(crate) fn find(workspace: &Workspace, wanted: &str) -> Result<(), Findings> {
+    let mut pins = workspace.read(PINS)?;
+    let all = steps(&pins);
+    let chosen: Vec<&Step> = all
+        .iter()
+        .filter(|step| wanted == "all" || step.name == wanted)
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = all.iter().map(|step| step.name.as_str()).collect();
+        let names = names.join(", ");
+        return Err(vec![format!("there is no step {wanted}, only: {names}")]);
+    }
+    let mut failed = Vec::new();
+    for step in chosen {
+        let mut run = cargo();
+        run.arg("run").args(WITH_OMISSIONS).args(["--quiet", "--"]);
+        run.args(["--omit", &step.name, "--find", "--seeds", FIND_SEEDS]);
+        match output(run.current_dir(&workspace.root)) {
+            Ok(seed) => {
+                let seed = seed.trim();
+                println!("{:<24} {} (was {})", step.name, seed, step.seed);
+                pins = pinned(&pins, step, seed);
+            }
+            Err(findings) => failed.extend(findings),
+        }
+    }
+    fs::write(workspace.root.join(PINS), pins)
+        .map_err(|error| vec![format!("{PINS}: cannot be written: {error}")])?;
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed)
+    }
+}
+
+/// A pin as the source says it.
+#[derive(Debug, PartialEq, Eq)]
+struct Step {
+    variant: String,
+    /// As the command line calls it.
+    name: String,
+    seed: String,
+}
+
+/// The pins in the source: `step: Step::SomeStep,` and `seed: 5,` below it.
+fn steps(source: &str) -> Vec<Step> {
+    let value = |line: &str, key: &str| {
+        let value = line.trim().strip_prefix(key)?.strip_suffix(',')?;
+        Some(value.trim().to_owned())
+    };
+    let lines: Vec<&str> = source.lines().collect();
+    lines
+        .windows(2)
+        .filter_map(|pair| {
+            let variant = value(pair[0], "step: Step::")?;
+            let seed = value(pair[1], "seed:")?;
+            let name = kebab(&variant);
+            Some(Step {
+                variant,
+                name,
+                seed,
+            })
+        })
+        .collect()
+}
+
+fn pinned(source: &str, step: &Step, seed: &str) -> String {
+    let Step {
+        variant, seed: was, ..
+    } = step;
+    let pin = |seed: &str| format!("step: Step::{variant},\n        seed: {seed},");
+    source.replacen(&pin(was), &pin(seed), 1)
+}
+
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(letter.to_lowercase());
+    }
+    kebab
+}
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,7 @@ cargo xtask COMMAND
   ci                 everything that a submission must pass, with the time of each step
   sim                2000 seeds of the simulation
   guards             that a seed fails when a step of durability is left out, for each step
+  guards --find STEP pins another seed for a step whose seed has moved; for each step with `all`
   codegen [--check]  writes the code that flatc makes of net/wire/schema; or compares it
   layers [--write]   checks who depends on whom, and the table in README; or writes that table
   tidy               checks what compilers do not: names, headers, forbidden calls, links
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(&workspace),
         ["sim"] => guards::seeds(&workspace),
         ["guards"] => guards::prove(&workspace),
+        ["guards", "--find", step] => guards::find(&workspace, step),
         ["codegen"] => codegen::run(&workspace, codegen::Mode::Write),
         ["codegen", "--check"] => codegen::run(&workspace, codegen::Mode::Check),
         ["layers"] => layers::run(&workspace, layers::Mode::Check),

@@ -11,6 +11,7 @@ use super::walk::Recovering;
 use crate::config::LogConfig;
 use crate::error::{Corruption, Damage, FileError, OpenError};
 use crate::limits::{CHECKPOINT_LAG_BYTES_MAX, FLUSH_GROUP_BYTES_MAX};
+use crate::omit::Step;
 use crate::scan::{Scanner, Stop};
 use crate::segment::{Segment, SegmentFile};
 use crate::tail::{block_ceil, block_floor};
@@ -69,7 +70,7 @@ impl Recovering<'_> {
             .rewrite_end(&file, active)
             .await
             .map_err(failed("recover"))?;
-        if !cfg!(feature = "omit-fdatasync-after-recovery") {
+        if !Step::SyncAfterRecovery.is_omitted() {
             file.sync_data().await.map_err(failed("sync"))?;
         }
         Ok(settled)
@@ -138,7 +139,7 @@ impl Recovering<'_> {
                 .min(len);
             let torn = buf[kept..len].iter().filter(|&&byte| byte != 0).count();
             torn_bytes += torn as u64;
-            let is_zeroed = torn > 0 && !cfg!(feature = "omit-torn-window-zeroing");
+            let is_zeroed = torn > 0 && !Step::TornWindowZeroing.is_omitted();
             if is_zeroed {
                 buf[kept..len].fill(0);
             }
