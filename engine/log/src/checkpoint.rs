@@ -36,7 +36,9 @@ use crate::directory::{Directory, Mode};
 use crate::epochs::{EpochCache, EpochStart};
 use crate::error::FileError;
 use crate::index::{IndexEntry, SparseIndex};
-use crate::limits::{BLOCK_BYTES, CHECKPOINT_SLOT_BYTES, EPOCHS_MAX, INDEX_ENTRIES_MAX};
+use crate::limits::{
+    BLOCK_BYTES, CHECKPOINT_SLOT_BYTES, EPOCHS_MAX, INDEX_ENTRIES_MAX, SEGMENT_BYTES_MAX,
+};
 use crate::names::CHECKPOINT;
 
 const MAGIC: [u8; 8] = *b"RLOGCKP1";
@@ -188,7 +190,7 @@ impl Checkpoint {
         };
         let time =
             |ms: I64| Some(TimestampMs::new(ms.get())).filter(|&time| time != TimestampMs::NONE);
-        Some(Self {
+        let checkpoint = Self {
             is_clean: header.flags.get() & FLAG_CLEAN != 0,
             sequence: header.sequence.get(),
             durable_end: Offset::new(header.durable_end.get()),
@@ -201,7 +203,22 @@ impl Checkpoint {
             max_timestamp: TimestampMs::new(header.max_timestamp.get()),
             epochs: EpochCache::from_entries(epochs.iter().map(epoch).collect())?,
             index: SparseIndex::from_entries(index.iter().map(IndexEntry::from).collect())?,
-        })
+        };
+        checkpoint.is_sound().then_some(checkpoint)
+    }
+
+    /// Whether its numbers can be those of a log. Recovery counts from them without looking again.
+    fn is_sound(&self) -> bool {
+        let is_inside = |entry: &IndexEntry| {
+            let offsets = self.active_base..self.durable_end;
+            offsets.contains(&entry.offset) && entry.position < self.durable_position
+        };
+        self.active_base <= self.durable_end
+            && self.log_start <= self.durable_end
+            && self.durable_end <= Offset::MAX
+            && self.durable_position <= SEGMENT_BYTES_MAX
+            && self.index.entries().iter().all(is_inside)
+            && self.epochs.latest() <= Some(LeaderEpoch::MAX)
     }
 }
 

@@ -124,6 +124,9 @@ impl LogState {
         if self.is_closed {
             return Err(ChangeError::Closed);
         }
+        if epoch > LeaderEpoch::MAX {
+            return Err(ChangeError::EpochOutOfRange { epoch });
+        }
         let durable = self.checkpoint.latest_epoch.map(|begins| begins.epoch);
         let is_durable = durable >= Some(epoch);
         match self.epochs.latest() {

@@ -230,6 +230,15 @@ pub enum ChangeError {
         /// The latest of the log.
         latest: LeaderEpoch,
     },
+    /// A batch cannot hold the epoch.
+    #[error(
+        "leader epoch {epoch} is above {}, which a batch can hold",
+        LeaderEpoch::MAX
+    )]
+    EpochOutOfRange {
+        /// What was to begin.
+        epoch: LeaderEpoch,
+    },
     /// The device is full; retry later.
     #[error("the device is full")]
     NoSpace,

@@ -23,7 +23,7 @@ use crate::checkpoint::{IndexRecord, to_blocks};
 use crate::directory::{Directory, Mode};
 use crate::error::FileError;
 use crate::index::{IndexEntry, SparseIndex};
-use crate::limits::INDEX_ENTRIES_MAX;
+use crate::limits::{INDEX_ENTRIES_MAX, SEGMENT_BYTES_MAX};
 use crate::segment::{Segment, SegmentFile};
 
 const MAGIC: [u8; 8] = *b"RLOGIDX1";
@@ -84,16 +84,15 @@ pub(crate) fn decode(bytes: &[u8], base: Offset) -> Option<Segment> {
         .ok()
         .filter(|&count| count <= INDEX_ENTRIES_MAX)?;
     let covered = bytes.get(CRC_START..size_of::<Header>() + entries * size_of::<IndexRecord>())?;
-    let is_sound = header.magic == MAGIC
+    let is_intact = header.magic == MAGIC
         && crc32c::crc32c(covered) == header.crc.get()
-        && header.base.get() == base.get()
-        && header.end.get() >= base.get();
-    if !is_sound {
+        && header.base.get() == base.get();
+    if !is_intact {
         return None;
     }
     let (entries, _) = <[IndexRecord]>::ref_from_prefix_with_elems(body, entries).ok()?;
     let time = |ms: I64| Some(TimestampMs::new(ms.get())).filter(|&time| time != TimestampMs::NONE);
-    Some(Segment {
+    let segment = Segment {
         base,
         end: Offset::new(header.end.get()),
         capacity_bytes: header.len_bytes.get(),
@@ -104,7 +103,20 @@ pub(crate) fn decode(bytes: &[u8], base: Offset) -> Option<Segment> {
         first_append: time(header.first_append),
         last_append: time(header.last_append),
         file: SegmentFile::Closed,
-    })
+    };
+    is_sound(&segment).then_some(segment)
+}
+
+/// Whether its numbers can be those of a segment. Readers begin where its entries say.
+fn is_sound(segment: &Segment) -> bool {
+    let is_inside = |entry: &IndexEntry| {
+        let offsets = segment.base..segment.end;
+        offsets.contains(&entry.offset) && entry.position < segment.len_bytes
+    };
+    segment.base <= segment.end
+        && segment.end <= Offset::MAX
+        && segment.len_bytes <= SEGMENT_BYTES_MAX
+        && segment.index.entries().iter().all(is_inside)
 }
 
 /// The sealed segment with this base offset as its index file describes it, if there is a sound one.

@@ -28,6 +28,8 @@ mod error;
 mod flush;
 mod flusher;
 mod full;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod index;
 mod index_file;
 pub mod inspect;

@@ -58,9 +58,16 @@ newtype! {
 }
 
 impl LeaderEpoch {
+    /// The largest epoch.
+    pub const MAX: Self = Self(i32::MAX.cast_unsigned());
+
     /// The epoch after this one. Stays at the end of the range, which no cluster reaches.
     pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        if self.0 < Self::MAX.0 {
+            Self(self.0 + 1)
+        } else {
+            Self::MAX
+        }
     }
 }
 

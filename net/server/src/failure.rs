@@ -114,7 +114,9 @@ impl From<ChangeError> for Failure {
     fn from(error: ChangeError) -> Self {
         let code = match &error {
             ChangeError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-            ChangeError::StaleEpoch { .. } => ErrorCode::FencedLeaderEpoch,
+            ChangeError::StaleEpoch { .. } | ChangeError::EpochOutOfRange { .. } => {
+                ErrorCode::FencedLeaderEpoch
+            }
             ChangeError::NoSpace => ErrorCode::NoSpace,
             ChangeError::Closed => ErrorCode::NotLeader,
             ChangeError::Failed(_) => ErrorCode::StorageFailed,

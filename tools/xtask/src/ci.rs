@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::Findings;
 use crate::codegen;
+use crate::fuzz;
 use crate::guards;
 use crate::layers;
 use crate::tidy;
@@ -29,6 +30,7 @@ const STEPS: &[Step] = &[
     ("test", test),
     ("sim", guards::seeds),
     ("guards", guards::prove),
+    ("fuzz", |workspace| fuzz::run(workspace, &[])),
     ("doc", doc),
 ];
 

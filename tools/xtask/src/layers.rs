@@ -43,6 +43,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bench/device", &[]),
     ("bench", &["bench/device", "engine/record", "net/client"]),
     (
+        "tools/fuzz",
+        &[
+            "coord",
+            "engine/log",
+            "engine/reactor",
+            "engine/record",
+            "net/wire",
+        ],
+    ),
+    (
         "tools/sim",
         &[
             "coord",

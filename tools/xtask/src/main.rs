@@ -1,4 +1,4 @@
-//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|codegen|layers|tidy`.
+//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|fuzz|codegen|layers|tidy`.
 //!
 //! **Duty.** What a person or a submission runs before code lands. Each command stands alone; `ci` runs them all.
 //!
@@ -12,6 +12,7 @@
 
 mod ci;
 mod codegen;
+mod fuzz;
 mod guards;
 mod layers;
 mod source;
@@ -30,6 +31,8 @@ cargo xtask COMMAND
   sim                2000 seeds of the simulation
   guards             that a seed fails when a step of durability is left out, for each step
   guards --find STEP pins another seed for a step whose seed has moved; for each step with `all`
+  fuzz [--seed N …]  the seeded run of the fuzz targets; with arguments of ringlog-fuzz
+  fuzz --guided T    one target for a minute with libFuzzer; needs a nightly compiler and cargo-fuzz
   codegen [--check]  writes the code that flatc makes of net/wire/schema; or compares it
   layers [--write]   checks who depends on whom, and the table in README; or writes that table
   tidy               checks what compilers do not: names, headers, forbidden calls, links
@@ -51,6 +54,8 @@ fn main() -> ExitCode {
         ["sim"] => guards::seeds(&workspace),
         ["guards"] => guards::prove(&workspace),
         ["guards", "--find", step] => guards::find(&workspace, step),
+        ["fuzz", "--guided", target] => fuzz::guided(&workspace, target),
+        ["fuzz", arguments @ ..] => fuzz::run(&workspace, arguments),
         ["codegen"] => codegen::run(&workspace, codegen::Mode::Write),
         ["codegen", "--check"] => codegen::run(&workspace, codegen::Mode::Check),
         ["layers"] => layers::run(&workspace, layers::Mode::Check),

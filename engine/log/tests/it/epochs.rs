@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ringlog_log::{BatchProblem, ReadError, ReadRequest};
+use ringlog_log::{BatchProblem, ChangeError, ReadError, ReadRequest};
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::bench_world::{
@@ -206,4 +206,19 @@ fn appends_go_on_in_an_epoch_that_came_back_shorter() {
         });
     }
     assert!(came_back_shorter > 10, "{came_back_shorter}");
+}
+
+#[test]
+fn an_epoch_that_no_batch_can_hold_does_not_begin() {
+    World::new(1).run(|env| async move {
+        let (log, _) = open(&env).await;
+        log.begin_epoch(LeaderEpoch::MAX).await.unwrap();
+        let beyond = LeaderEpoch::new(LeaderEpoch::MAX.get() + 1);
+        let refused = log.begin_epoch(beyond).await;
+        assert!(matches!(
+            refused,
+            Err(ChangeError::EpochOutOfRange { epoch }) if epoch == beyond
+        ));
+        assert_eq!(LeaderEpoch::MAX.next(), LeaderEpoch::MAX);
+    });
 }

@@ -1,0 +1,3 @@
+#![no_main]
+
+ringlog_fuzz_coverage::guided!(ringlog_fuzz::targets::index::TARGET);
