@@ -1,47 +1,88 @@
-//! The load generator: a closed loop, beside the raw device in the same run.
+//! The load generator: honest load on ringlog, on its peers and on the machine under them.
 //!
-//! **Duty.** [`produce`] and [`consume`] load a broker, [`device`] the machine under it, each several times and in
-//! turns, and give [`Row`]s: medians with their spread, and the ratio of the one to the other. Closed loop only, so
-//! far: each connection has one request under way and sends the next when it is answered, so that a stall of the
-//! broker stalls the load. Rates are honest, percentiles leave out the requests that were never sent.
+//! **Duty.** [`bench`] runs a scenario: targets take turns at each point, every figure has its spread, and ratios are
+//! taken pair by pair. On a schedule, requests leave when they are due, whatever became of those before them;
+//! *response time* counts from when they were due, *service time* from when they left. In a closed loop a stall of
+//! the target stalls the load, and the result says so.
 //!
-//! **Threads.** The caller's, pinned to the first processor, asks; the broker is another process; the raw program
-//! has threads of its own on the same processors.
+//! **Threads.** Workers, pinned to the first processor, each with a runtime, connections and histograms of its own;
+//! the caller's puts their counts together. The target is another process; raw programs have threads of their own.
+//!
+//! **Invariants.** A histogram is merged, never its percentiles. A request that was due within the measured time is in
+//! the figures, answered or not. A percentile is told only from 100 samples above it on.
 //!
 //! **Must not know.** The engine and the wire format: it is a client like any other.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-mod closed_loop;
-mod consume;
-mod device;
+pub mod driver;
+mod environment;
 mod error;
+#[cfg(test)]
+mod fault;
+mod histogram;
+mod hlog;
 pub mod limits;
+mod load;
+mod metrics;
+mod pacer;
+pub mod payload;
 mod pin;
-mod produce;
-mod report;
+mod process;
+mod recorder;
+pub mod result;
+mod run;
+mod scenario;
+mod schedule;
+mod session;
+mod settings;
 mod spread;
+mod summary;
+mod target;
+mod warm;
+mod worker;
 
-pub use consume::{ConsumeBench, consume};
-pub use device::{DeviceBench, device};
+use std::path::Path;
+
 pub use error::BenchError;
-pub use produce::{ProduceBench, produce};
-pub use report::{Report, Row};
+pub use result::RunResult;
 pub use ringlog_device::{ConfigError as ShapeError, Shape};
+pub use schedule::Arrivals;
+pub use settings::{BenchSettings, Scenario, Timing};
 pub use spread::Spread;
-
-/// How often, and for how long.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// How long each run goes on before it measures.
-    pub warm_up: std::time::Duration,
-    /// How long it measures.
-    pub duration: std::time::Duration,
-    /// How many runs of each there are.
-    pub repetitions: u32,
-}
+pub use target::TargetSpec;
 
 /// What is told while it runs.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
-#[cfg(test)]
-mod tests;
+/// Runs a scenario until it is over or `interrupted` is; streams that it made are removed in any case. Interrupted, it
+/// gives what was measured until then, with a note.
+///
+/// # Errors
+///
+/// [`BenchError`].
+pub async fn bench(
+    settings: &BenchSettings,
+    interrupted: impl Future<Output = ()>,
+    progress: Progress<'_>,
+) -> Result<RunResult, BenchError> {
+    let mut session = session::Session::open(settings, progress).await?;
+    let is_interrupted = tokio::select! {
+        outcome = scenario::run(&mut session) => Some(outcome),
+        () = interrupted => None,
+    };
+    session.clean_up().await;
+    match is_interrupted {
+        Some(outcome) => outcome?,
+        None => session.note("Interrupted: what follows was not measured.".to_owned()),
+    }
+    Ok(session.result())
+}
+
+/// Writes a result into a folder, beside the histogram logs that are there already.
+///
+/// # Errors
+///
+/// [`BenchError::Generator`].
+pub fn write_result(out: &Path, result: &RunResult) -> Result<std::path::PathBuf, BenchError> {
+    session::write_result(out, result)
+}

@@ -1,9 +1,9 @@
 //! Figures of several repetitions.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The smallest, the middle and the largest of some figures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The smallest.
     pub min: f64,

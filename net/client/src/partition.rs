@@ -1,7 +1,8 @@
-//! One partition over a connection of its own: whole batches in and out, nothing collected, nothing tried again.
+//! One partition over a connection: whole batches in and out, nothing collected, nothing tried again.
 //!
 //! For those who have batches already, such as a gateway, or who measure requests, such as a load generator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,7 +40,7 @@ pub struct ReadBatches {
 /// A partition.
 #[derive(Debug)]
 pub struct PartitionClient {
-    connection: Connection,
+    connection: Arc<Connection>,
     id: TopicPartition,
     timeout: Duration,
 }
@@ -58,10 +59,21 @@ impl PartitionClient {
         let topic = client.topic(topic).await?;
         let info = topic.partition(partition)?;
         Ok(Self {
-            connection: client.new_leader_connection(&topic.name, info).await?,
+            connection: Arc::new(client.new_leader_connection(&topic.name, info).await?),
             id: info.id,
             timeout: client.config().request_timeout,
         })
+    }
+
+    /// Another partition over the same connection. The broker passes on what another of its shards owns, at the cost of
+    /// a hop between cores; a partition that another broker leads is refused.
+    #[must_use]
+    pub fn same_connection(&self, id: TopicPartition) -> Self {
+        Self {
+            connection: Arc::clone(&self.connection),
+            id,
+            timeout: self.timeout,
+        }
     }
 
     /// Stores batches, all or none.

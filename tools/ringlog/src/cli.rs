@@ -1,11 +1,14 @@
 //! The command line.
 
+mod bench;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ringlog_coord::units::{parse_bytes, parse_duration_ms};
 
+pub(crate) use self::bench::{BenchCommand, DeviceArguments, LoadArguments, RunArguments};
 use crate::output::Format;
 
 /// A distributed commit log: a broker, and the tools to use it.
@@ -34,9 +37,9 @@ pub(crate) enum Command {
     Log(LogCommand),
     /// Check whether this machine can run a broker, and what would make it run better
     Doctor(DoctorArguments),
-    /// Measure a broker beside the machine that it runs on (closed loop)
+    /// Measure a broker, its peers and the machine under them
     #[command(subcommand)]
-    Bench(BenchCommand),
+    Bench(Box<BenchCommand>),
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -273,88 +276,4 @@ pub(crate) struct DoctorArguments {
     /// Form of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Format,
-}
-
-/// How often, and for how long.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct BenchTiming {
-    /// How long each run goes on before it measures
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = millis)]
-    pub(crate) warm_up: u64,
-    /// How long each run measures
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = millis)]
-    pub(crate) duration: u64,
-    /// How many runs of each there are
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) repetitions: u32,
-}
-
-fn shape(text: &str) -> Result<ringlog_bench::Shape, String> {
-    text.parse()
-        .map_err(|error: ringlog_bench::ShapeError| error.to_string())
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchCommand {
-    /// The machine alone: raw io_uring programs
-    Device {
-        /// Which programs: write, write-sync, read, tcp-echo, tcp-durable, tcp-out [default: all]
-        #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = shape)]
-        shape: Vec<ringlog_bench::Shape>,
-        /// Sizes of a request
-        #[arg(long, value_name = "BYTES", default_value = "4KiB", value_delimiter = ',', value_parser = byte_count)]
-        record_bytes: Vec<usize>,
-        /// Connections, for the programs that have some
-        #[arg(long, value_name = "N", default_value = "1,16", value_delimiter = ',')]
-        connections: Vec<usize>,
-        /// Where files are made, and removed again
-        #[arg(long, value_name = "DIR", default_value = ".")]
-        dir: PathBuf,
-        #[command(flatten)]
-        timing: BenchTiming,
-        /// Form of the answer
-        #[arg(long, value_enum, default_value_t)]
-        output: Format,
-    },
-    /// Produces of one record each, beside a raw program that receives, writes, syncs and answers
-    Produce {
-        /// Sizes of a record
-        #[arg(long, value_name = "BYTES", default_value = "1KiB,4KiB", value_delimiter = ',', value_parser = byte_count)]
-        record_bytes: Vec<usize>,
-        /// Connections, each with one request under way
-        #[arg(long, value_name = "N", default_value = "1,16", value_delimiter = ',')]
-        connections: Vec<usize>,
-        /// A setting of the topic that is made for this, such as durability=async
-        #[arg(long = "config", value_name = "KEY=VALUE")]
-        config: Vec<String>,
-        /// Where the raw program makes its file: give a directory on the device of the broker's data
-        #[arg(long, value_name = "DIR", default_value = ".")]
-        dir: PathBuf,
-        #[command(flatten)]
-        timing: BenchTiming,
-        #[command(flatten)]
-        bootstrap: Bootstrap,
-        /// Form of the answer
-        #[arg(long, value_enum, default_value_t)]
-        output: Format,
-    },
-    /// Large fetches, beside raw programs that send and read as much
-    Consume {
-        /// Bytes of a fetch
-        #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = fetch_bytes)]
-        fetch_bytes: u32,
-        /// A setting of the topic that is made for this
-        #[arg(long = "config", value_name = "KEY=VALUE")]
-        config: Vec<String>,
-        /// Where the raw program makes its file: give a directory on the device of the broker's data
-        #[arg(long, value_name = "DIR", default_value = ".")]
-        dir: PathBuf,
-        #[command(flatten)]
-        timing: BenchTiming,
-        #[command(flatten)]
-        bootstrap: Bootstrap,
-        /// Form of the answer
-        #[arg(long, value_enum, default_value_t)]
-        output: Format,
-    },
 }

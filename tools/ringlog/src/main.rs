@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         Command::Produce(arguments) => client(commands::produce::run(arguments)),
         Command::Consume(arguments) => client(commands::consume::run(arguments)),
         Command::Log(arguments) => commands::log::run(&arguments),
-        Command::Bench(command) => client(commands::bench::run(command)),
+        Command::Bench(command) => client(commands::bench::run(*command)),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
     };
     match result {

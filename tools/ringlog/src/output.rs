@@ -40,10 +40,16 @@ pub(crate) fn print_table<const N: usize>(
     heading: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) {
+    let heading = heading.map(str::to_uppercase);
+    print_rows(heading.into(), rows.into_iter().map(Vec::from).collect());
+}
+
+/// Prints rows below a heading of any number of columns.
+pub(crate) fn print_rows(heading: Vec<String>, rows: Vec<Vec<String>>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heading.map(str::to_uppercase));
+    table.set_header(heading);
     for row in rows {
         table.add_row(row);
     }

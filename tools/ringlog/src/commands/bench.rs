@@ -1,174 +1,241 @@
-//! `ringlog bench`: figures of a broker beside those of the machine, from the same run.
+//! `ringlog bench`: honest load on a broker, its peers and the machine under them.
+
+mod show;
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ringlog_bench::driver::Durability;
 use ringlog_bench::{
-    BenchError, ConsumeBench, DeviceBench, ProduceBench, Report, Row, Spread, Timing,
+    Arrivals, BenchSettings, RunResult, Scenario, TargetSpec, Timing, bench, write_result,
 };
-use ringlog_client::{Admin, Client};
-use serde_json::json;
 
-use super::connect::connect;
-use crate::cli::{BenchCommand, BenchTiming};
+use crate::cli::{BenchCommand, DeviceArguments, LoadArguments, RunArguments};
 use crate::error::CommandError;
-use crate::output::{Format, outln, print_json, print_table};
+use crate::output::outln;
+
+/// How long a run measures unless told.
+const DURATION: Duration = Duration::from_secs(5);
+/// The same for a soak.
+const SOAK_DURATION: Duration = Duration::from_secs(30 * 60);
+/// What a cold reader reads, unless told: more than the caches of a broker with the usual settings.
+const COLD_FILL_BYTES: u64 = 4 << 30;
+/// What a consumer reads, unless told.
+const FILL_BYTES: u64 = 256 << 20;
 
 pub(crate) async fn run(command: BenchCommand) -> Result<(), CommandError> {
+    let (settings, output) = match command {
+        BenchCommand::Device(arguments) => {
+            let output = arguments.run.output;
+            (device(arguments), output)
+        }
+        BenchCommand::Produce(load) => of_load(Scenario::Produce, load)?,
+        BenchCommand::Consume { pass_through, load } => {
+            let is_decoding = !pass_through;
+            of_load(Scenario::Consume { is_decoding }, load)?
+        }
+        BenchCommand::EndToEnd(load) => of_load(Scenario::EndToEnd, load)?,
+        BenchCommand::RateLadder(load) => of_load(Scenario::RateLadder, load)?,
+        BenchCommand::SloSearch { p99, steps, load } => of_load(
+            Scenario::SloSearch {
+                p99_max: p99,
+                steps,
+            },
+            load,
+        )?,
+        BenchCommand::ColdReader(load) => of_load(Scenario::ColdReader, load)?,
+        BenchCommand::Partitions { counts, load } => {
+            of_load(Scenario::Partitions { counts }, load)?
+        }
+        BenchCommand::Connections(load) => of_load(Scenario::Connections, load)?,
+        BenchCommand::Soak(load) => of_load(Scenario::Soak, load)?,
+    };
+    let result = measure(&settings).await?;
+    let kept = settings
+        .out
+        .as_deref()
+        .map(|out| write_result(out, &result));
+    let kept = kept
+        .transpose()
+        .map_err(|error| CommandError::failed("keep the result", error))?;
+    show::show(&result, output);
+    if let Some(path) = kept {
+        eprintln!("The result is in {}.", path.display());
+    }
+    verdict(&settings, &result)
+}
+
+async fn measure(settings: &BenchSettings) -> Result<RunResult, CommandError> {
     let progress = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
         progress.set_style(style);
     }
     progress.enable_steady_tick(Duration::from_millis(200));
     let mut tell = |what: &str| progress.set_message(what.to_owned());
-    let (report, output) = match command {
-        BenchCommand::Device {
-            shape,
-            record_bytes,
-            connections,
-            dir,
-            timing,
-            output,
-        } => {
-            let bench = DeviceBench {
-                shapes: shape,
-                record_bytes,
-                connections,
-                dir,
-                timing: timing_of(&timing),
-            };
-            (ringlog_bench::device(&bench, &mut tell), output)
-        }
-        BenchCommand::Produce {
-            record_bytes,
-            connections,
-            config,
-            dir,
-            timing,
-            bootstrap,
-            output,
-        } => {
-            let client = connect(&bootstrap).await?;
-            let topic = Topic::create(&client, &config).await?;
-            let bench = ProduceBench {
-                topic: topic.name.clone(),
-                record_bytes,
-                connections,
-                dir,
-                timing: timing_of(&timing),
-            };
-            let report = ringlog_bench::produce(&client, &bench, &mut tell).await;
-            topic.delete().await;
-            (report, output)
-        }
-        BenchCommand::Consume {
-            fetch_bytes,
-            config,
-            dir,
-            timing,
-            bootstrap,
-            output,
-        } => {
-            let client = connect(&bootstrap).await?;
-            let topic = Topic::create(&client, &config).await?;
-            let bench = ConsumeBench {
-                topic: topic.name.clone(),
-                fetch_bytes,
-                dir,
-                timing: timing_of(&timing),
-            };
-            let report = ringlog_bench::consume(&client, &bench, &mut tell).await;
-            topic.delete().await;
-            (report, output)
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
         }
     };
+    let result = bench(settings, interrupted, &mut tell).await;
     progress.finish_and_clear();
-    let report = report.map_err(|error: BenchError| CommandError::failed("measure", error))?;
-    print(&report, output);
-    Ok(())
+    result.map_err(|error| match error {
+        ringlog_bench::BenchError::Settings(message) => CommandError::Usage(message),
+        other => CommandError::failed("measure", other),
+    })
 }
 
-fn timing_of(timing: &BenchTiming) -> Timing {
+/// A scenario whose figures must not be used fails. A ladder or a search goes beyond what a target can take on purpose.
+fn verdict(settings: &BenchSettings, result: &RunResult) -> Result<(), CommandError> {
+    let goes_beyond = matches!(
+        settings.scenario,
+        Scenario::RateLadder | Scenario::SloSearch { .. }
+    );
+    let invalid = result
+        .points
+        .iter()
+        .filter(|point| !point.summary.is_valid)
+        .count();
+    if invalid == 0 || goes_beyond {
+        return Ok(());
+    }
+    let all = result.points.len();
+    Err(CommandError::Failed(format!(
+        "{invalid} of {all} points are not valid; the reasons are told above"
+    )))
+}
+
+fn timing(run: &RunArguments, duration: Duration, repetitions: u32) -> Timing {
     Timing {
-        warm_up: Duration::from_millis(timing.warm_up),
-        duration: Duration::from_millis(timing.duration),
-        repetitions: timing.repetitions,
+        warm_up: run.warm_up,
+        duration: run.duration.unwrap_or(duration),
+        repetitions: run.repetitions.unwrap_or(repetitions),
     }
 }
 
-/// A topic for the measurement alone.
-struct Topic {
-    admin: Admin,
-    name: String,
+fn command_line() -> Vec<String> {
+    let mut words = std::env::args();
+    // Whoever runs it again has the program elsewhere.
+    let _program = words.next();
+    std::iter::once("ringlog".to_owned()).chain(words).collect()
 }
 
-impl Topic {
-    async fn create(client: &Client, config: &[String]) -> Result<Self, CommandError> {
-        let admin = Admin::new(client);
-        let name = format!("bench-{}", std::process::id());
-        let settings = super::topic::settings(config)?;
-        let created = admin.create_topic(&name, 1, settings).await;
-        created.map_err(|error| CommandError::failed("make a topic to measure with", error))?;
-        Ok(Self { admin, name })
+fn device(arguments: DeviceArguments) -> BenchSettings {
+    let run = arguments.run;
+    BenchSettings {
+        scenario: Scenario::Device {
+            shapes: arguments.shape,
+        },
+        targets: vec![TargetSpec::raw()],
+        timing: timing(&run, DURATION, 3),
+        dir: run.dir,
+        record_bytes: arguments.record_bytes,
+        batch_records: vec![1],
+        connections: arguments.connections,
+        partitions: 1,
+        keys: None,
+        rates: Vec::new(),
+        arrivals: Arrivals::default(),
+        in_flight: arguments.in_flight,
+        durability: Durability::Default,
+        stream_settings: Vec::new(),
+        fetch_bytes: 0,
+        fill_bytes: 0,
+        workers: 1,
+        warm_memory_bytes: run.warm_memory,
+        late_after: Duration::ZERO,
+        late_share_max: 1.0,
+        seed: 0,
+        admin: None,
+        out: run.out,
+        command: command_line(),
     }
+}
 
-    async fn delete(&self) {
-        if let Err(error) = self.admin.delete_topic(&self.name).await {
-            eprintln!("warning: the topic {} is left behind: {error}", self.name);
+fn or<T>(given: Vec<T>, otherwise: impl IntoIterator<Item = T>) -> Vec<T> {
+    if given.is_empty() {
+        otherwise.into_iter().collect()
+    } else {
+        given
+    }
+}
+
+fn of_load(
+    scenario: Scenario,
+    load: LoadArguments,
+) -> Result<(BenchSettings, crate::output::Format), CommandError> {
+    let (duration, repetitions) = match scenario {
+        Scenario::Soak => (SOAK_DURATION, 1),
+        _ => (DURATION, 3),
+    };
+    let connections: &[usize] = match scenario {
+        Scenario::Connections => &[1, 16, 100, 1000, 5000],
+        _ => &[1],
+    };
+    let batch_records = match scenario {
+        Scenario::Consume { .. } => 64,
+        _ => 1,
+    };
+    let fill_bytes = match scenario {
+        Scenario::ColdReader => COLD_FILL_BYTES,
+        _ => FILL_BYTES,
+    };
+    let targets = or(
+        load.compare,
+        [TargetSpec::system(load.driver, load.bootstrap.as_deref())],
+    );
+    let run = load.run;
+    let output = run.output;
+    let settings = BenchSettings {
+        targets,
+        timing: timing(&run, duration, repetitions),
+        dir: run.dir,
+        record_bytes: load.record_bytes,
+        batch_records: or(load.batch_records, [batch_records]),
+        connections: or(load.connections, connections.iter().copied()),
+        partitions: load.partitions,
+        keys: load.keys,
+        rates: load.rate,
+        arrivals: load.arrivals,
+        in_flight: load.in_flight,
+        durability: load.durability,
+        stream_settings: stream_settings(&load.config)?,
+        fetch_bytes: load.fetch_bytes,
+        fill_bytes: load.fill.unwrap_or(fill_bytes),
+        workers: load.workers,
+        warm_memory_bytes: run.warm_memory,
+        late_after: load.late_after,
+        late_share_max: load.late_limit,
+        seed: load.seed,
+        admin: load.admin,
+        out: run.out,
+        command: command_line(),
+        scenario,
+    };
+    Ok((settings, output))
+}
+
+fn stream_settings(config: &[String]) -> Result<Vec<(String, String)>, CommandError> {
+    let pairs = config.iter().map(|pair| {
+        let split = pair
+            .split_once('=')
+            .ok_or_else(|| CommandError::Usage(format!("--config {pair:?} is not KEY=VALUE")))?;
+        Ok((split.0.to_owned(), split.1.to_owned()))
+    });
+    pairs.collect()
+}
+
+/// Lines that are no figures.
+fn tell(result: &RunResult) {
+    for point in &result.points {
+        let reasons = point.repetitions.iter().zip(1..);
+        for (repetition, number) in reasons {
+            for reason in &repetition.invalid {
+                outln!("not valid: {}, run {number}: {reason}", point.target);
+            }
         }
     }
-}
-
-fn print(report: &Report, output: Format) {
-    if output == Format::Json {
-        let conditions: serde_json::Map<_, _> = report
-            .conditions
-            .iter()
-            .map(|(name, value)| (name.clone(), json!(value)))
-            .collect();
-        print_json(&json!({ "conditions": conditions, "rows": report.rows }));
-        return;
-    }
-    for (name, value) in &report.conditions {
-        outln!("{name}: {value}");
-    }
-    outln!();
-    print_table(
-        [
-            "what",
-            "bytes",
-            "connections",
-            "requests/s",
-            "MB/s",
-            "p50 us",
-            "p99 us",
-            "p99.9 us",
-            "of raw",
-        ],
-        report.rows.iter().map(|row: &Row| {
-            [
-                row.what.clone(),
-                row.record_bytes.to_string(),
-                row.connections.to_string(),
-                spread(Some(&row.requests_per_s), 0),
-                spread(Some(&row.megabytes_per_s), 1),
-                spread(row.p50_us.as_ref(), 0),
-                spread(row.p99_us.as_ref(), 0),
-                spread(row.p999_us.as_ref(), 0),
-                spread(row.of_raw.as_ref(), 2),
-            ]
-        }),
-    );
-    outln!(
-        "\nEach figure is the median of the repetitions, with the smallest and the largest in brackets."
-    );
-}
-
-fn spread(spread: Option<&Spread>, digits: usize) -> String {
-    match spread {
-        Some(Spread { min, median, max }) => {
-            format!("{median:.digits$} ({min:.digits$}-{max:.digits$})")
-        }
-        None => "-".to_owned(),
+    for note in &result.notes {
+        outln!("{note}");
     }
 }

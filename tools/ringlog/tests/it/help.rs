@@ -36,6 +36,13 @@ fn every_command_explains_itself() {
         &["bench", "device"],
         &["bench", "produce"],
         &["bench", "consume"],
+        &["bench", "end-to-end"],
+        &["bench", "rate-ladder"],
+        &["bench", "slo-search"],
+        &["bench", "cold-reader"],
+        &["bench", "partitions"],
+        &["bench", "connections"],
+        &["bench", "soak"],
     ] {
         let mut args = command.to_vec();
         args.push("--help");

@@ -1,0 +1,87 @@
+//! Reading: as fast as it goes, or behind the producers.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::driver::{ConsumerConnection, DriverError, Polled};
+use crate::limits::ERROR_PAUSE;
+use crate::payload::Stamp;
+use crate::recorder::{Answered, Recorder};
+
+/// Reads until the window is over; at the end of the log it begins again, with another reader.
+pub(crate) async fn consume(
+    mut connection: Box<dyn ConsumerConnection>,
+    again: &mut impl AsyncFnMut() -> Result<Box<dyn ConsumerConnection>, DriverError>,
+    begin: Instant,
+    seen: &RefCell<Recorder>,
+) {
+    let until = seen.borrow().window.until;
+    loop {
+        let sent = begin.elapsed();
+        if sent >= until {
+            return;
+        }
+        let polled = match connection.poll(&mut |_| {}).await {
+            Ok(polled) => polled,
+            Err(error) => {
+                seen.borrow_mut().failed(1, &error.to_string());
+                tokio::time::sleep(ERROR_PAUSE).await;
+                continue;
+            }
+        };
+        if polled == Polled::default() {
+            match again().await {
+                Ok(restarted) => connection = restarted,
+                Err(error) => {
+                    seen.borrow_mut().failed(1, &error.to_string());
+                    tokio::time::sleep(ERROR_PAUSE).await;
+                }
+            }
+            continue;
+        }
+        let mut seen = seen.borrow_mut();
+        seen.sent(sent, sent);
+        seen.answered(Answered {
+            intended: sent,
+            sent,
+            answered: begin.elapsed(),
+            records: polled.records,
+            bytes: polled.bytes,
+        });
+    }
+}
+
+/// Follows the producers of the same run and counts for each record how long it took to arrive, until `is_over` says of
+/// the records that have arrived here that no more will come.
+pub(crate) async fn follow(
+    mut connection: Box<dyn ConsumerConnection>,
+    begin: Instant,
+    seen: &RefCell<Recorder>,
+    is_over: impl Fn(u64) -> bool,
+) {
+    let mut arrived = 0;
+    let mut stamps: Vec<u64> = Vec::new();
+    while !is_over(arrived) {
+        stamps.clear();
+        let mut each = |value: &[u8]| {
+            stamps.extend(Stamp::of(value).map(|stamp| stamp.intended_ns));
+        };
+        match connection.poll(&mut each).await {
+            Ok(polled) => {
+                // All records of a poll arrived when the poll was over.
+                let now = begin.elapsed();
+                arrived += polled.records;
+                let mut seen = seen.borrow_mut();
+                for &intended_ns in &stamps {
+                    seen.arrived(Duration::from_nanos(intended_ns), now);
+                }
+            }
+            Err(error) => {
+                seen.borrow_mut().failed(1, &error.to_string());
+                tokio::time::sleep(ERROR_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! A session: targets take turns at a point, repetition by repetition, and each starts from the same state.
+
+mod fill;
+mod keep;
+mod raw;
+
+pub(crate) use self::keep::write_result;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::Progress;
+use crate::driver::{Counters, Driver, Durability, StreamSpec};
+use crate::environment::environment;
+use crate::error::BenchError;
+use crate::load::{Load, Shape};
+use crate::metrics::counters;
+use crate::pin::placement;
+use crate::process::Observed;
+use crate::recorder::Window;
+use crate::result::{Point, PointSettings, RESULT_FORMAT, RunResult, TargetInfo};
+use crate::run::run;
+use crate::settings::BenchSettings;
+use crate::summary::{Limits, Measured, as_f64, ratio, repetition, summary};
+use crate::target::{Target, TargetKind};
+use crate::warm::warm_memory;
+use crate::worker::{Plan, Work};
+
+/// A point, before it is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct PointPlan {
+    /// See [`PointSettings::phase`].
+    pub(crate) phase: String,
+    pub(crate) connections: usize,
+    pub(crate) partitions: u32,
+    pub(crate) work: PointWork,
+    /// Whether a reader of old data goes on beside.
+    pub(crate) has_cold_reader: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum PointWork {
+    Device {
+        shape: ringlog_device::Shape,
+        record_bytes: usize,
+        depth: usize,
+    },
+    Produce {
+        shape: Shape,
+        load: Load,
+        is_followed: bool,
+    },
+    Consume {
+        /// Of the requests that filled the stream.
+        shape: Shape,
+        is_decoding: bool,
+    },
+}
+
+/// A target with what is open of it.
+struct Open {
+    target: Target,
+    /// None for the raw programs.
+    driver: Option<Arc<dyn Driver>>,
+    info: TargetInfo,
+    /// A stream that was filled for a cold reader.
+    cold: Option<StreamSpec>,
+}
+
+pub(crate) struct Session<'a> {
+    settings: &'a BenchSettings,
+    progress: Progress<'a>,
+    targets: Vec<Open>,
+    /// Streams that are there now: whatever happens, they are removed.
+    streams: Vec<(usize, StreamSpec)>,
+    streams_made: u32,
+    points: Vec<Point>,
+    notes: Vec<String>,
+    started: (SystemTime, Instant),
+}
+
+impl<'a> Session<'a> {
+    /// Connects to all targets.
+    pub(crate) async fn open(
+        settings: &'a BenchSettings,
+        progress: Progress<'a>,
+    ) -> Result<Self, BenchError> {
+        let targets = settings.targets.iter();
+        let targets = targets.map(|spec| Target::new(spec.clone(), &settings.dir));
+        Self::open_targets(settings, targets.collect(), progress).await
+    }
+
+    pub(crate) async fn open_targets(
+        settings: &'a BenchSettings,
+        targets: Vec<Target>,
+        progress: Progress<'a>,
+    ) -> Result<Self, BenchError> {
+        settings.check()?;
+        let mut opened = Vec::with_capacity(targets.len());
+        for target in targets {
+            let spec = &target.spec;
+            progress(&format!("connecting to {spec}"));
+            let driver = target.driver().await?;
+            let mut said = BTreeMap::new();
+            if let Some(driver) = &driver {
+                let facts = driver.describe().await;
+                said.extend(facts.map_err(BenchError::of(&spec.label))?);
+            }
+            let info = TargetInfo {
+                name: spec.label.clone(),
+                driver: spec.driver,
+                bootstrap: spec.bootstrap.clone(),
+                said,
+            };
+            opened.push(Open {
+                target,
+                driver,
+                info,
+                cold: None,
+            });
+        }
+        Ok(Self {
+            settings,
+            progress,
+            targets: opened,
+            streams: Vec::new(),
+            streams_made: 0,
+            points: Vec::new(),
+            notes: Vec::new(),
+            started: (SystemTime::now(), Instant::now()),
+        })
+    }
+
+    pub(crate) fn settings(&self) -> &'a BenchSettings {
+        self.settings
+    }
+
+    pub(crate) fn target_count(&self) -> usize {
+        self.targets.len()
+    }
+
+    pub(crate) fn target_name(&self, target: usize) -> &str {
+        &self.targets[target].info.name
+    }
+
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Measures all targets at a point, in turns.
+    pub(crate) async fn point(&mut self, plan: &PointPlan) -> Result<(), BenchError> {
+        let all: Vec<usize> = (0..self.targets.len()).collect();
+        self.point_of(plan, &all, self.settings.timing.repetitions)
+            .await
+            .map(drop)
+    }
+
+    /// Measures some targets at a point, in turns; gives their points.
+    pub(crate) async fn point_of(
+        &mut self,
+        plan: &PointPlan,
+        targets: &[usize],
+        repetitions: u32,
+    ) -> Result<Vec<Point>, BenchError> {
+        let mut measured: Vec<Vec<Measured>> = targets.iter().map(|_| Vec::new()).collect();
+        let filled = self.fill_for(plan, targets).await?;
+        for number in 1..=repetitions {
+            for (&target, (measured, filled)) in
+                targets.iter().zip(measured.iter_mut().zip(&filled))
+            {
+                let name = &self.targets[target].info.name;
+                let what = plan.describe();
+                (self.progress)(&format!("{name}, {what}: run {number} of {repetitions}"));
+                let bytes = self.settings.warm_memory_bytes;
+                let warmed = tokio::task::spawn_blocking(move || warm_memory(bytes));
+                warmed.await.map_err(|error| BenchError::Generator {
+                    what: "warm memory",
+                    reason: error.to_string(),
+                })?;
+                let began = SystemTime::now();
+                let mut one = self.run_once(plan, target, filled.as_ref()).await?;
+                self.keep(&mut one, began, target, number)?;
+                measured.push(one);
+            }
+        }
+        for stream in filled.into_iter().flatten() {
+            self.remove(&stream.name).await?;
+        }
+        let mut points = Vec::with_capacity(targets.len());
+        for (index, (&target, of)) in targets.iter().zip(&measured).enumerate() {
+            let first = self.targets[targets[0]].info.name.clone();
+            points.push(Point {
+                target: self.targets[target].info.name.clone(),
+                settings: plan.settings(self.settings.durability),
+                summary: summary(of)?,
+                ratio: (index > 0).then(|| ratio(&first, &measured[0], of)),
+                repetitions: of.iter().map(|one| one.figures.clone()).collect(),
+            });
+        }
+        self.points.extend(points.iter().cloned());
+        Ok(points)
+    }
+
+    async fn run_once(
+        &mut self,
+        plan: &PointPlan,
+        target: usize,
+        filled: Option<&StreamSpec>,
+    ) -> Result<Measured, BenchError> {
+        let settings = self.settings;
+        let window = Window::new(settings.timing.warm_up, settings.timing.duration);
+        let open = &self.targets[target];
+        let TargetKind::System(connector) = &open.target.kind else {
+            return raw::run(plan, &open.target, settings).await;
+        };
+        let connector = Arc::clone(connector);
+        let bootstrap = open.info.bootstrap.clone();
+        let label = open.info.name.clone();
+        let cold = open.cold.clone();
+        let stream = match filled {
+            Some(stream) => stream.clone(),
+            None => {
+                self.create(target, plan.partitions, settings.durability)
+                    .await?
+            }
+        };
+        let work = match &plan.work {
+            PointWork::Produce {
+                shape,
+                load,
+                is_followed,
+            } => Work::Produce {
+                shape: *shape,
+                load: *load,
+                follow_bytes: is_followed.then_some(settings.fetch_bytes),
+            },
+            PointWork::Consume { is_decoding, .. } => Work::Consume {
+                fetch_bytes: settings.fetch_bytes,
+                is_decoding: *is_decoding,
+            },
+            PointWork::Device { .. } => {
+                let message = format!("{label} is no raw program").to_owned();
+                return Err(BenchError::Settings(message));
+            }
+        };
+        let planned = Plan {
+            target: label,
+            connector,
+            stream: stream.clone(),
+            work,
+            connections: plan.connections,
+            window,
+            workers: settings.workers,
+            late_after: settings.late_after,
+            seed: settings.seed,
+        };
+        let beside = match cold {
+            Some(cold) if plan.has_cold_reader => Some(Plan {
+                stream: cold,
+                work: Work::Consume {
+                    fetch_bytes: settings.fetch_bytes,
+                    is_decoding: false,
+                },
+                connections: 1,
+                workers: 1,
+                ..planned.clone()
+            }),
+            _ => None,
+        };
+        let server = Observed::listening_at(&bootstrap);
+        let before = self.counters(target).await;
+        let (seen, beside) = run(planned, beside, server.as_ref()).await?;
+        let after = self.counters(target).await;
+        if filled.is_none() {
+            self.remove(&stream.name).await?;
+        }
+        let limits = Limits {
+            late_share_max: settings.late_share_max,
+        };
+        let mut measured = repetition(seen, limits);
+        measured.figures.counters_before = before;
+        measured.figures.counters_after = after;
+        if let Some(beside) = beside {
+            let bytes_per_s = as_f64(beside.bytes) / window.duration().as_secs_f64();
+            measured.figures.background_bytes_per_s = Some(bytes_per_s);
+        }
+        Ok(measured)
+    }
+
+    /// What a target counts of itself; nothing is better than no figures.
+    async fn counters(&self, target: usize) -> Counters {
+        let open = &self.targets[target];
+        let Some(driver) = &open.driver else {
+            return Counters::new();
+        };
+        let mut counted = driver.counters().await.unwrap_or_default();
+        if open.info.driver == Some(crate::driver::DriverKind::Ringlog) {
+            let admin = self.settings.admin.as_deref();
+            counted.extend(counters(&open.info.bootstrap, admin).await);
+        }
+        counted
+    }
+
+    async fn create(
+        &mut self,
+        target: usize,
+        partitions: u32,
+        durability: Durability,
+    ) -> Result<StreamSpec, BenchError> {
+        self.streams_made += 1;
+        let name = format!("bench-{}-{}", std::process::id(), self.streams_made);
+        let stream = StreamSpec {
+            name,
+            partitions,
+            durability,
+            settings: self.settings.stream_settings.clone(),
+        };
+        let open = &self.targets[target];
+        if let Some(driver) = &open.driver {
+            let created = driver.create(&stream).await;
+            created.map_err(BenchError::of(&open.info.name))?;
+            self.streams.push((target, stream.clone()));
+        }
+        Ok(stream)
+    }
+
+    /// Removes a stream that is there.
+    async fn remove(&mut self, name: &str) -> Result<(), BenchError> {
+        let at = self.streams.iter().position(|(_, one)| one.name == name);
+        let Some(at) = at else {
+            return Ok(());
+        };
+        let (target, stream) = self.streams.swap_remove(at);
+        let open = &self.targets[target];
+        if let Some(driver) = &open.driver {
+            let removed = driver.remove(&stream).await;
+            removed.map_err(BenchError::of(&open.info.name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes everything that was made.
+    pub(crate) async fn clean_up(&mut self) {
+        for (target, stream) in std::mem::take(&mut self.streams) {
+            let open = &self.targets[target];
+            if let Some(driver) = &open.driver
+                && let Err(error) = driver.remove(&stream).await
+            {
+                let (name, stream) = (&open.info.name, &stream.name);
+                self.notes.push(format!(
+                    "{name}: the stream {stream} is left behind: {error}"
+                ));
+            }
+        }
+    }
+
+    /// All that was measured.
+    pub(crate) fn result(&mut self) -> RunResult {
+        let (began, since) = self.started;
+        RunResult {
+            format: RESULT_FORMAT,
+            scenario: self.settings.scenario.name().to_owned(),
+            command: self.settings.command.clone(),
+            started_at: keep::rfc3339(began),
+            took_s: since.elapsed().as_secs_f64(),
+            environment: environment(&self.settings.dir),
+            settings: self.said_settings(),
+            targets: self.targets.iter().map(|open| open.info.clone()).collect(),
+            points: std::mem::take(&mut self.points),
+            notes: std::mem::take(&mut self.notes),
+        }
+    }
+
+    fn said_settings(&self) -> BTreeMap<String, String> {
+        let settings = self.settings;
+        let placement = placement();
+        let cpu = |cpu: Option<usize>| {
+            cpu.map_or_else(|| "not pinned".to_owned(), |cpu| format!("cpu {cpu}"))
+        };
+        let load = if settings.rates.is_empty() {
+            "closed loop: percentiles leave out the requests that were not sent while the target stalled".to_owned()
+        } else {
+            format!("on a schedule, {} arrivals", settings.arrivals)
+        };
+        let warmed = settings.warm_memory_bytes >> 20;
+        let keys = settings
+            .keys
+            .map_or("none".to_owned(), |keys| keys.to_string());
+        let pairs = [
+            ("load", load),
+            ("warm-up", format!("{:?}", settings.timing.warm_up)),
+            ("duration", format!("{:?}", settings.timing.duration)),
+            (
+                "repetitions",
+                format!("{}, targets in turns", settings.timing.repetitions),
+            ),
+            ("durability", settings.durability.to_string()),
+            ("payload", "random bytes".to_owned()),
+            ("keys", keys),
+            (
+                "generator",
+                format!(
+                    "{} thread(s), {}",
+                    settings.workers,
+                    cpu(placement.client_cpu)
+                ),
+            ),
+            ("raw server", cpu(placement.server_cpu)),
+            ("memory touched before each run", format!("{warmed} MiB")),
+            (
+                "late",
+                format!(
+                    "more than {:?} after its time; {} of the requests may be",
+                    settings.late_after, settings.late_share_max
+                ),
+            ),
+        ];
+        let mut said: BTreeMap<String, String> = pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        for (name, value) in &settings.stream_settings {
+            said.insert(format!("stream setting {name}"), value.clone());
+        }
+        said
+    }
+}
+
+impl PointPlan {
+    fn settings(&self, durability: Durability) -> PointSettings {
+        let (record_bytes, batch_records, in_flight, rate) = match &self.work {
+            PointWork::Device {
+                record_bytes,
+                depth,
+                ..
+            } => (*record_bytes, 1, Some(*depth), None),
+            PointWork::Produce { shape, load, .. } => {
+                let (in_flight, rate) = match *load {
+                    Load::Closed { in_flight } => (Some(in_flight), None),
+                    Load::Open { rate, .. } => (None, Some(rate)),
+                };
+                (shape.record_bytes, shape.batch_records, in_flight, rate)
+            }
+            PointWork::Consume { shape, .. } => {
+                (shape.record_bytes, shape.batch_records, Some(1), None)
+            }
+        };
+        PointSettings {
+            phase: self.phase.clone(),
+            record_bytes,
+            batch_records,
+            connections: self.connections,
+            partitions: self.partitions,
+            in_flight,
+            rate,
+            durability,
+        }
+    }
+
+    /// For a line of progress.
+    fn describe(&self) -> String {
+        let settings = self.settings(Durability::Default);
+        let mut text = String::new();
+        if !self.phase.is_empty() {
+            text.push_str(&format!("{}, ", self.phase));
+        }
+        text.push_str(&format!("{} B", settings.record_bytes));
+        if settings.batch_records > 1 {
+            text.push_str(&format!(" x {}", settings.batch_records));
+        }
+        text.push_str(&format!(", {} connection(s)", self.connections));
+        if self.partitions > 1 {
+            text.push_str(&format!(", {} partitions", self.partitions));
+        }
+        match (settings.rate, settings.in_flight) {
+            (Some(rate), _) => text.push_str(&format!(", {rate:.0}/s")),
+            (None, Some(in_flight)) if in_flight > 1 => {
+                text.push_str(&format!(", {in_flight} in flight"));
+            }
+            _ => {}
+        }
+        text
+    }
+}
+
+/// How long a stream may take to be filled without a word.
+const FILL_TELL: Duration = Duration::from_millis(500);
