@@ -1,4 +1,4 @@
-//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|fuzz|codegen|layers|tidy`.
+//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|fuzz|peers|codegen|layers|tidy`.
 //!
 //! **Duty.** What a person or a submission runs before code lands. Each command stands alone; `ci` runs them all.
 //!
@@ -15,6 +15,7 @@ mod codegen;
 mod fuzz;
 mod guards;
 mod layers;
+mod peers;
 mod source;
 mod tidy;
 mod workspace;
@@ -33,6 +34,7 @@ cargo xtask COMMAND
   guards --find STEP pins another seed for a step whose seed has moved; for each step with `all`
   fuzz [--seed N …]  the seeded run of the fuzz targets; with arguments of ringlog-fuzz
   fuzz --guided T    one target for a minute with libFuzzer; needs a nightly compiler and cargo-fuzz
+  peers start P …    Kafka, NATS or Redis on loopback, to compare with: start|stop|status kafka|nats|redis|all
   codegen [--check]  writes the code that flatc makes of net/wire/schema; or compares it
   layers [--write]   checks who depends on whom, and the table in README; or writes that table
   tidy               checks what compilers do not: names, headers, forbidden calls, links
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         ["guards", "--find", step] => guards::find(&workspace, step),
         ["fuzz", "--guided", target] => fuzz::guided(&workspace, target),
         ["fuzz", arguments @ ..] => fuzz::run(&workspace, arguments),
+        ["peers", arguments @ ..] => peers::run(&workspace, arguments),
         ["codegen"] => codegen::run(&workspace, codegen::Mode::Write),
         ["codegen", "--check"] => codegen::run(&workspace, codegen::Mode::Check),
         ["layers"] => layers::run(&workspace, layers::Mode::Check),
