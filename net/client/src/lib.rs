@@ -39,6 +39,6 @@ pub use error::{AdminError, ClientError, ConnectError, ConsumeError, DeliveryErr
 pub use partition::{PartitionClient, ReadBatches, StoredBatches};
 pub use producer::{
     Delivered, Delivery, PartitionFn, Partitioner, Producer, ProducerConfig, ProducerRecord,
-    ProducerStats,
+    ProducerStats, StageStats,
 };
-pub use ringlog_wire::{AckLevel, Acks, ErrorCode};
+pub use ringlog_wire::{AckLevel, Acks, ErrorCode, ProduceReceipt};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ringlog_record::{Offset, PartitionIndex, TopicPartition};
 use ringlog_wire::{
     AckLevel, Acks, ErrorCode, FetchPartition, FetchRequestDraft, FetchResponse, ProducePartition,
-    ProduceRequestDraft, ProduceResponse,
+    ProduceReceipt, ProduceRequestDraft, ProduceResponse,
 };
 
 use crate::client::{Client, PartitionInfo};
@@ -24,6 +24,8 @@ pub struct StoredBatches {
     pub base_offset: Offset,
     /// What the acknowledgement is worth.
     pub level: AckLevel,
+    /// Where the broker's time went, if that was asked for and the broker knows receipts.
+    pub receipt: Option<ProduceReceipt>,
 }
 
 /// Batches that were read, as they lie in the log.
@@ -43,6 +45,7 @@ pub struct PartitionClient {
     connection: Arc<Connection>,
     id: TopicPartition,
     timeout: Duration,
+    wants_receipts: bool,
 }
 
 impl PartitionClient {
@@ -62,6 +65,7 @@ impl PartitionClient {
             connection: Arc::new(client.new_leader_connection(&topic.name, info).await?),
             id: info.id,
             timeout: client.config().request_timeout,
+            wants_receipts: false,
         })
     }
 
@@ -73,7 +77,15 @@ impl PartitionClient {
             connection: Arc::clone(&self.connection),
             id,
             timeout: self.timeout,
+            wants_receipts: self.wants_receipts,
         }
+    }
+
+    /// Asks for a receipt with every acknowledgement: [`StoredBatches::receipt`].
+    #[must_use]
+    pub fn with_receipts(mut self) -> Self {
+        self.wants_receipts = true;
+        self
     }
 
     /// Stores batches, all or none.
@@ -82,7 +94,14 @@ impl PartitionClient {
     ///
     /// [`ClientError`]; it tells whether they may have been stored.
     pub async fn produce(&self, batches: Bytes, acks: Acks) -> Result<StoredBatches, ClientError> {
-        produce_once(&self.connection, self.id, acks, vec![batches], self.timeout).await
+        let produce = Produce {
+            id: self.id,
+            acks,
+            batches: vec![batches],
+            timeout: self.timeout,
+            wants_receipt: self.wants_receipts,
+        };
+        produce_once(&self.connection, produce).await
     }
 
     /// Reads batches from the one that holds `offset`, waiting up to `max_wait` for there to be any.
@@ -136,14 +155,28 @@ pub(crate) async fn fetch_once(
     })
 }
 
-/// Sends one produce for one partition, and takes its answer apart.
+/// A produce for one partition.
+pub(crate) struct Produce {
+    pub(crate) id: TopicPartition,
+    pub(crate) acks: Acks,
+    pub(crate) batches: Vec<Bytes>,
+    /// How long the broker may take.
+    pub(crate) timeout: Duration,
+    pub(crate) wants_receipt: bool,
+}
+
+/// Sends one produce, and takes its answer apart.
 pub(crate) async fn produce_once(
     connection: &Connection,
-    id: TopicPartition,
-    acks: Acks,
-    batches: Vec<Bytes>,
-    timeout: Duration,
+    produce: Produce,
 ) -> Result<StoredBatches, ClientError> {
+    let Produce {
+        id,
+        acks,
+        batches,
+        timeout,
+        wants_receipt,
+    } = produce;
     let len_bytes: usize = batches.iter().map(Bytes::len).sum();
     let partitions = [ProducePartition {
         id,
@@ -153,12 +186,14 @@ pub(crate) async fn produce_once(
         acks,
         timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
         partitions: &partitions,
+        wants_receipt,
     };
     if acks == Acks::None {
         connection.tell(&draft, batches).await?;
         return Ok(StoredBatches {
             base_offset: Offset::ZERO,
             level: AckLevel::None,
+            receipt: None,
         });
     }
     let answer = connection.call(&draft, batches, timeout + ANSWER_GRACE);
@@ -173,6 +208,7 @@ pub(crate) async fn produce_once(
     Ok(StoredBatches {
         base_offset: produced.base_offset,
         level: produced.level,
+        receipt: response.receipt(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod sender;
+mod stages;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use self::delivery::Waiting;
 pub use self::delivery::{Delivered, Delivery};
+pub use self::stages::StageStats;
 use crate::client::{Client, TopicInfo};
 use crate::core::accumulator::{Accumulator, Batching};
 use crate::core::murmur2::partition_of_key;
@@ -64,6 +66,8 @@ pub struct ProducerConfig {
     pub delivery_timeout: Duration,
     /// How the partition is chosen.
     pub partitioner: Partitioner,
+    /// Whether the broker is asked where its time went: [`Delivered::receipt`].
+    pub wants_receipts: bool,
 }
 
 impl Default for ProducerConfig {
@@ -77,6 +81,7 @@ impl Default for ProducerConfig {
             max_in_flight: 64,
             delivery_timeout: Duration::from_secs(120),
             partitioner: Partitioner::Key,
+            wants_receipts: false,
         }
     }
 }
@@ -134,6 +139,8 @@ pub struct ProducerStats {
     pub retries: u64,
     /// From sending a request to its acknowledgement, in microseconds; one value for each request.
     pub ack_us: Histogram<u64>,
+    /// Where the broker's time went; empty unless receipts were asked for.
+    pub stages: StageStats,
 }
 
 /// Largest latency that is told apart, in microseconds: ten minutes.
@@ -151,6 +158,7 @@ impl Default for ProducerStats {
             unknown: 0,
             retries: 0,
             ack_us: ack_us.unwrap_or_else(|_| unreachable!("constant bounds")),
+            stages: StageStats::default(),
         }
     }
 }

@@ -13,13 +13,15 @@
 //! **Must not know.** Sockets, runtimes, logs, who handles a request. Nobody outside may know FlatBuffers.
 //!
 //! ```
-//! use ringlog_wire::{frame, Acks, Api, CorrelationId, Encoder, ProducePartition, ProduceRequest, ProduceRequestDraft};
+//! use ringlog_wire::{frame, Acks, Api, CorrelationId, Encoder, ProducePartition, ProduceReceipt, ProduceRequest, ProduceRequestDraft};
 //! # use ringlog_record::{PartitionIndex, TopicId, TopicPartition};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let id = TopicPartition { topic: TopicId::new(7), partition: PartitionIndex::new(0) };
 //! let mut encoder = Encoder::new();
 //! let partitions = [ProducePartition { id, len_bytes: 61 }];
-//! let draft = ProduceRequestDraft { acks: Acks::All, timeout_ms: 30_000, partitions: &partitions };
+//! let draft = ProduceRequestDraft {
+//!     acks: Acks::All, timeout_ms: 30_000, partitions: &partitions, wants_receipt: false,
+//! };
 //! let bytes = encoder.encode(CorrelationId::new(1), &draft)?; // the 61 bytes of payload are sent behind it
 //!
 //! let (header, body) = frame::parse(&bytes)?;
@@ -78,6 +80,6 @@ pub use messages::metadata::{
 };
 pub use messages::partition::{PartitionState, Setting};
 pub use messages::produce::{
-    AckLevel, Acks, ProducePartition, ProduceRequest, ProduceRequestDraft, ProduceResponse,
-    ProduceResponseDraft, ProducedPartition,
+    AckLevel, Acks, ProducePartition, ProduceReceipt, ProduceRequest, ProduceRequestDraft,
+    ProduceResponse, ProduceResponseDraft, ProducedPartition,
 };

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ringlog_record::{Offset, PartitionIndex};
-use ringlog_wire::AckLevel;
+use ringlog_wire::{AckLevel, ProduceReceipt};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::error::DeliveryError;
@@ -19,6 +19,9 @@ pub struct Delivered {
     pub offset: Offset,
     /// What the acknowledgement is worth.
     pub level: AckLevel,
+    /// Where the broker's time for the request of this record went; with [`super::ProducerConfig::wants_receipts`],
+    /// from a broker that knows receipts. Records that went in one request have the same.
+    pub receipt: Option<ProduceReceipt>,
 }
 
 /// The outcome to come of a record.

@@ -11,7 +11,7 @@ use super::{Shared, Target};
 use crate::core::accumulator::{ReadyBatch, Urgency};
 use crate::core::retry::{Metadata, Retry, Verdict};
 use crate::error::{ClientError, DeliveryError};
-use crate::partition::{StoredBatches, produce_once};
+use crate::partition::{Produce, StoredBatches, produce_once};
 use crate::transport::chance;
 
 /// How long to sleep when there is nothing to wait for but a change.
@@ -63,13 +63,16 @@ async fn deliver(shared: &Shared, target: Target, batches: Vec<ReadyBatch<Waitin
         let mut state = shared.state();
         let count = records as u64;
         match &outcome {
-            Ok((_, took)) => {
+            Ok((stored, took)) => {
                 let stats = &mut state.stats;
                 stats.records += count;
                 stats.batches += batches.len() as u64;
                 stats.bytes += bytes as u64;
                 let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 stats.ack_us.saturating_record(micros.max(1));
+                if let Some(receipt) = &stored.receipt {
+                    stats.stages.record(receipt);
+                }
             }
             Err(DeliveryError::UnknownOutcome { .. }) => state.stats.unknown += count,
             Err(_) => state.stats.failed += count,
@@ -97,6 +100,7 @@ fn delivered(
         partition,
         offset: offset.unwrap_or(stored.base_offset),
         level: stored.level,
+        receipt: stored.receipt,
     })
 }
 
@@ -154,6 +158,12 @@ async fn attempt(
     let topic = shared.client.topic(&target.topic).await?;
     let info = topic.partition(target.partition)?;
     let connection = shared.client.leader_connection(&topic.name, info).await?;
-    let acks = shared.config.acks;
-    produce_once(&connection, info.id, acks, payload.to_vec(), left).await
+    let produce = Produce {
+        id: info.id,
+        acks: shared.config.acks,
+        batches: payload.to_vec(),
+        timeout: left,
+        wants_receipt: shared.config.wants_receipts,
+    };
+    produce_once(&connection, produce).await
 }

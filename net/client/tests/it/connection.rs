@@ -277,6 +277,7 @@ async fn a_broker_that_does_not_read_holds_no_call_beyond_its_time() {
                 acks: Acks::All,
                 timeout_ms: 100,
                 partitions: &partitions,
+                wants_receipt: false,
             };
             let timeout = Duration::from_millis(300);
             connection.call(&draft, vec![payload], timeout).await

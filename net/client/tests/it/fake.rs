@@ -13,12 +13,21 @@ use ringlog_wire::{
     AckLevel, Api, BrokerMetadata, CorrelationId, Encoder, ErrorCode, FetchRequest,
     FetchResponseDraft, FetchedPartition, FrameHeader, HelloRequest, HelloResponse,
     ListOffsetsRequest, ListOffsetsResponse, ListedOffset, Message, MetadataRequest,
-    MetadataResponse, OffsetPosition, PartitionMetadata, PartitionState, ProduceRequest,
-    ProduceResponseDraft, ProducedPartition, TopicMetadata, TopicSelection, frame,
+    MetadataResponse, OffsetPosition, PartitionMetadata, PartitionState, ProduceReceipt,
+    ProduceRequest, ProduceResponseDraft, ProducedPartition, TopicMetadata, TopicSelection, frame,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
+
+/// What the fake says of its time to those who ask.
+pub(crate) const RECEIPT: ProduceReceipt = ProduceReceipt {
+    queued_ns: 1_000,
+    appended_ns: 2_000,
+    flushed_ns: 150_000,
+    replicated_ns: 0,
+    replied_ns: 3_000,
+};
 
 pub(crate) const TOPIC: &str = "events";
 
@@ -323,6 +332,7 @@ impl State {
             id,
             &ProduceResponseDraft {
                 partitions: &produced,
+                receipt: request.wants_receipt().then_some(RECEIPT),
             },
         )
     }
@@ -396,6 +406,7 @@ pub(crate) fn refuse_produce(asked: &Asked, code: ErrorCode) -> Say {
         asked.id,
         &ProduceResponseDraft {
             partitions: &refused,
+            receipt: None,
         },
     ))
 }

@@ -7,7 +7,7 @@ use ringlog_record::batch::{BatchBuilder, RecordData, batches};
 use ringlog_record::{Offset, PartitionIndex, ShardId};
 use ringlog_wire::Api;
 
-use crate::fake::{Fake, Say, TOPIC, refuse_fetch, refuse_produce, values};
+use crate::fake::{Fake, RECEIPT, Say, TOPIC, refuse_fetch, refuse_produce, values};
 
 fn batch(value: &str) -> bytes::Bytes {
     let mut builder = BatchBuilder::new(1 << 20);
@@ -74,4 +74,16 @@ async fn nothing_is_tried_again() {
     ));
     assert_eq!(fake.asked(Api::Produce).len(), 1);
     assert_eq!(fake.asked(Api::Fetch).len(), 1);
+}
+
+#[tokio::test]
+async fn a_receipt_comes_with_an_acknowledgement_for_those_who_ask() {
+    let fake = Fake::start(&[0, 2], |_| Say::Usual).await;
+    let silent = partition(&fake).await;
+    let stored = silent.produce(batch("a"), Acks::All).await.unwrap();
+    assert_eq!(stored.receipt, None);
+    let asking = partition(&fake).await.with_receipts();
+    let stored = asking.produce(batch("b"), Acks::All).await.unwrap();
+    assert_eq!(stored.receipt, Some(RECEIPT));
+    assert_eq!(RECEIPT.total_ns(), 156_000);
 }

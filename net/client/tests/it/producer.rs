@@ -9,7 +9,7 @@ use ringlog_client::{
 use ringlog_record::{Offset, PartitionIndex, ShardId};
 use ringlog_wire::Api;
 
-use crate::fake::{Fake, Say, TOPIC, refuse_produce, values};
+use crate::fake::{Fake, RECEIPT, Say, TOPIC, refuse_produce, values};
 
 fn record(value: &str) -> ProducerRecord {
     ProducerRecord::value(TOPIC, value.to_owned())
@@ -250,4 +250,28 @@ async fn without_acknowledgement_nobody_waits() {
     producer.send(record("value")).await.unwrap().await.unwrap();
     let stats = producer.close().await;
     assert_eq!(stats.records, 1);
+}
+
+#[tokio::test]
+async fn each_delivery_has_the_receipt_of_its_request_for_those_who_ask() {
+    let fake = Fake::start(&[0], |_| Say::Usual).await;
+    let client = client(&fake).await;
+    let config = ProducerConfig {
+        wants_receipts: true,
+        ..ProducerConfig::default()
+    };
+    let producer = Producer::new(&client, config);
+    let delivery = producer.send(record("a")).await.unwrap();
+    producer.flush().await;
+    assert_eq!(delivery.await.unwrap().receipt, Some(RECEIPT));
+    let stats = producer.close().await;
+    let stages: Vec<_> = stats
+        .stages
+        .iter()
+        .map(|(name, ns)| (name, ns.len()))
+        .collect();
+    let names = ["queued", "appended", "flushed", "replicated", "replied"];
+    assert_eq!(stages, names.map(|name| (name, 1)));
+    let longest = stats.stages.iter().max_by_key(|(_, ns)| ns.max()).unwrap();
+    assert_eq!(longest.0, "flushed");
 }

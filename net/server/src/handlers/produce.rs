@@ -176,6 +176,7 @@ fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, answered: &[Answer
         .collect();
     let draft = ProduceResponseDraft {
         partitions: &partitions,
+        receipt: None,
     };
     let head = shard.encode(header.correlation_id(), &draft)?;
     Ok(Some(Response::without_payload(head)))

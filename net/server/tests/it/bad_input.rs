@@ -113,6 +113,7 @@ fn slices_that_do_not_tile_the_payload_are_refused() {
                 id,
                 len_bytes: u32::try_from(batch.len()).unwrap(),
             }],
+            wants_receipt: false,
         };
         let mut head = Encoder::new()
             .encode(CorrelationId::new(5), &draft)

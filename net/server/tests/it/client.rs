@@ -175,6 +175,7 @@ impl Client {
             acks,
             timeout_ms: 30_000,
             partitions: &partitions,
+            wants_receipt: false,
         };
         self.send(&draft, batch).await
     }

@@ -1721,6 +1721,7 @@ impl<'a> ProduceRequest<'a> {
   pub const VT_ACKS: ::flatbuffers::VOffsetT = 4;
   pub const VT_TIMEOUT_MS: ::flatbuffers::VOffsetT = 6;
   pub const VT_PARTITIONS: ::flatbuffers::VOffsetT = 8;
+  pub const VT_WANTS_RECEIPT: ::flatbuffers::VOffsetT = 10;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -1734,6 +1735,7 @@ impl<'a> ProduceRequest<'a> {
     let mut builder = ProduceRequestBuilder::new(_fbb);
     if let Some(x) = args.partitions { builder.add_partitions(x); }
     builder.add_timeout_ms(args.timeout_ms);
+    builder.add_wants_receipt(args.wants_receipt);
     builder.add_acks(args.acks);
     builder.finish()
   }
@@ -1762,6 +1764,14 @@ impl<'a> ProduceRequest<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<ProducePartition>>>>(ProduceRequest::VT_PARTITIONS, None).unwrap()}
   }
+  /// Whether the answer is to carry a receipt. Brokers that do not know receipts send none.
+  #[inline]
+  pub fn wants_receipt(&self) -> bool {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<bool>(ProduceRequest::VT_WANTS_RECEIPT, Some(false)).unwrap()}
+  }
 }
 
 impl ::flatbuffers::Verifiable for ProduceRequest<'_> {
@@ -1773,6 +1783,7 @@ impl ::flatbuffers::Verifiable for ProduceRequest<'_> {
      .visit_field::<u8>("acks", Self::VT_ACKS, false)?
      .visit_field::<u32>("timeout_ms", Self::VT_TIMEOUT_MS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<ProducePartition>>>>("partitions", Self::VT_PARTITIONS, true)?
+     .visit_field::<bool>("wants_receipt", Self::VT_WANTS_RECEIPT, false)?
      .finish();
     Ok(())
   }
@@ -1781,6 +1792,7 @@ pub struct ProduceRequestArgs<'a> {
     pub acks: u8,
     pub timeout_ms: u32,
     pub partitions: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<ProducePartition<'a>>>>>,
+    pub wants_receipt: bool,
 }
 impl<'a> Default for ProduceRequestArgs<'a> {
   #[inline]
@@ -1789,6 +1801,7 @@ impl<'a> Default for ProduceRequestArgs<'a> {
       acks: 0,
       timeout_ms: 0,
       partitions: None, // required field
+      wants_receipt: false,
     }
   }
 }
@@ -1809,6 +1822,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ProduceRequestBuilder<'a, 'b,
   #[inline]
   pub fn add_partitions(&mut self, partitions: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<ProducePartition<'b >>>>) {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(ProduceRequest::VT_PARTITIONS, partitions);
+  }
+  #[inline]
+  pub fn add_wants_receipt(&mut self, wants_receipt: bool) {
+    self.fbb_.push_slot::<bool>(ProduceRequest::VT_WANTS_RECEIPT, wants_receipt, false);
   }
   #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ProduceRequestBuilder<'a, 'b, A> {
@@ -1832,6 +1849,7 @@ impl ::core::fmt::Debug for ProduceRequest<'_> {
       ds.field("acks", &self.acks());
       ds.field("timeout_ms", &self.timeout_ms());
       ds.field("partitions", &self.partitions());
+      ds.field("wants_receipt", &self.wants_receipt());
       ds.finish()
   }
 }
@@ -1984,6 +2002,7 @@ impl<'a> ::flatbuffers::Follow<'a> for ProduceResponse<'a> {
 
 impl<'a> ProduceResponse<'a> {
   pub const VT_PARTITIONS: ::flatbuffers::VOffsetT = 4;
+  pub const VT_RECEIPT: ::flatbuffers::VOffsetT = 6;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -1995,6 +2014,7 @@ impl<'a> ProduceResponse<'a> {
     args: &'args ProduceResponseArgs<'args>
   ) -> ::flatbuffers::WIPOffset<ProduceResponse<'bldr>> {
     let mut builder = ProduceResponseBuilder::new(_fbb);
+    if let Some(x) = args.receipt { builder.add_receipt(x); }
     if let Some(x) = args.partitions { builder.add_partitions(x); }
     builder.finish()
   }
@@ -2007,6 +2027,14 @@ impl<'a> ProduceResponse<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<ProducedPartition>>>>(ProduceResponse::VT_PARTITIONS, None).unwrap()}
   }
+  /// Where the time went; absent unless it was asked for and something was acknowledged.
+  #[inline]
+  pub fn receipt(&self) -> Option<ProduceReceipt<'a>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<ProduceReceipt>>(ProduceResponse::VT_RECEIPT, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for ProduceResponse<'_> {
@@ -2016,18 +2044,21 @@ impl ::flatbuffers::Verifiable for ProduceResponse<'_> {
   ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
     v.visit_table(pos)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<ProducedPartition>>>>("partitions", Self::VT_PARTITIONS, true)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<ProduceReceipt>>("receipt", Self::VT_RECEIPT, false)?
      .finish();
     Ok(())
   }
 }
 pub struct ProduceResponseArgs<'a> {
     pub partitions: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<ProducedPartition<'a>>>>>,
+    pub receipt: Option<::flatbuffers::WIPOffset<ProduceReceipt<'a>>>,
 }
 impl<'a> Default for ProduceResponseArgs<'a> {
   #[inline]
   fn default() -> Self {
     ProduceResponseArgs {
       partitions: None, // required field
+      receipt: None,
     }
   }
 }
@@ -2040,6 +2071,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ProduceResponseBuilder<'a, 'b
   #[inline]
   pub fn add_partitions(&mut self, partitions: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<ProducedPartition<'b >>>>) {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(ProduceResponse::VT_PARTITIONS, partitions);
+  }
+  #[inline]
+  pub fn add_receipt(&mut self, receipt: ::flatbuffers::WIPOffset<ProduceReceipt<'b >>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<ProduceReceipt>>(ProduceResponse::VT_RECEIPT, receipt);
   }
   #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ProduceResponseBuilder<'a, 'b, A> {
@@ -2061,6 +2096,178 @@ impl ::core::fmt::Debug for ProduceResponse<'_> {
   fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
     let mut ds = f.debug_struct("ProduceResponse");
       ds.field("partitions", &self.partitions());
+      ds.field("receipt", &self.receipt());
+      ds.finish()
+  }
+}
+pub enum ProduceReceiptOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+/// How long the broker took, stage by stage, each from the end of the one before, in nanoseconds of its monotonic clock.
+/// Of several partitions it is that of the one that was acknowledged last.
+pub struct ProduceReceipt<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for ProduceReceipt<'a> {
+  type Inner = ProduceReceipt<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> ProduceReceipt<'a> {
+  pub const VT_QUEUED_NS: ::flatbuffers::VOffsetT = 4;
+  pub const VT_APPENDED_NS: ::flatbuffers::VOffsetT = 6;
+  pub const VT_FLUSHED_NS: ::flatbuffers::VOffsetT = 8;
+  pub const VT_REPLICATED_NS: ::flatbuffers::VOffsetT = 10;
+  pub const VT_REPLIED_NS: ::flatbuffers::VOffsetT = 12;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    ProduceReceipt { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args ProduceReceiptArgs
+  ) -> ::flatbuffers::WIPOffset<ProduceReceipt<'bldr>> {
+    let mut builder = ProduceReceiptBuilder::new(_fbb);
+    builder.add_replied_ns(args.replied_ns);
+    builder.add_replicated_ns(args.replicated_ns);
+    builder.add_flushed_ns(args.flushed_ns);
+    builder.add_appended_ns(args.appended_ns);
+    builder.add_queued_ns(args.queued_ns);
+    builder.finish()
+  }
+
+
+  /// From the last byte of the request to the beginning of the append: behind other requests, or on the way to the core that owns the partition.
+  #[inline]
+  pub fn queued_ns(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(ProduceReceipt::VT_QUEUED_NS, Some(0)).unwrap()}
+  }
+  /// The append itself: checks, offsets, the copy.
+  #[inline]
+  pub fn appended_ns(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(ProduceReceipt::VT_APPENDED_NS, Some(0)).unwrap()}
+  }
+  /// Until stable on the leader: on the device under durability = sync, in memory otherwise.
+  #[inline]
+  pub fn flushed_ns(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(ProduceReceipt::VT_FLUSHED_NS, Some(0)).unwrap()}
+  }
+  /// Until the other replicas in sync had it too, where acks asked for that.
+  #[inline]
+  pub fn replicated_ns(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(ProduceReceipt::VT_REPLICATED_NS, Some(0)).unwrap()}
+  }
+  /// Until the answer was written, on its way from the core that owns the partition included.
+  #[inline]
+  pub fn replied_ns(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(ProduceReceipt::VT_REPLIED_NS, Some(0)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for ProduceReceipt<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("queued_ns", Self::VT_QUEUED_NS, false)?
+     .visit_field::<u64>("appended_ns", Self::VT_APPENDED_NS, false)?
+     .visit_field::<u64>("flushed_ns", Self::VT_FLUSHED_NS, false)?
+     .visit_field::<u64>("replicated_ns", Self::VT_REPLICATED_NS, false)?
+     .visit_field::<u64>("replied_ns", Self::VT_REPLIED_NS, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct ProduceReceiptArgs {
+    pub queued_ns: u64,
+    pub appended_ns: u64,
+    pub flushed_ns: u64,
+    pub replicated_ns: u64,
+    pub replied_ns: u64,
+}
+impl<'a> Default for ProduceReceiptArgs {
+  #[inline]
+  fn default() -> Self {
+    ProduceReceiptArgs {
+      queued_ns: 0,
+      appended_ns: 0,
+      flushed_ns: 0,
+      replicated_ns: 0,
+      replied_ns: 0,
+    }
+  }
+}
+
+pub struct ProduceReceiptBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ProduceReceiptBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_queued_ns(&mut self, queued_ns: u64) {
+    self.fbb_.push_slot::<u64>(ProduceReceipt::VT_QUEUED_NS, queued_ns, 0);
+  }
+  #[inline]
+  pub fn add_appended_ns(&mut self, appended_ns: u64) {
+    self.fbb_.push_slot::<u64>(ProduceReceipt::VT_APPENDED_NS, appended_ns, 0);
+  }
+  #[inline]
+  pub fn add_flushed_ns(&mut self, flushed_ns: u64) {
+    self.fbb_.push_slot::<u64>(ProduceReceipt::VT_FLUSHED_NS, flushed_ns, 0);
+  }
+  #[inline]
+  pub fn add_replicated_ns(&mut self, replicated_ns: u64) {
+    self.fbb_.push_slot::<u64>(ProduceReceipt::VT_REPLICATED_NS, replicated_ns, 0);
+  }
+  #[inline]
+  pub fn add_replied_ns(&mut self, replied_ns: u64) {
+    self.fbb_.push_slot::<u64>(ProduceReceipt::VT_REPLIED_NS, replied_ns, 0);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ProduceReceiptBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    ProduceReceiptBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<ProduceReceipt<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for ProduceReceipt<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("ProduceReceipt");
+      ds.field("queued_ns", &self.queued_ns());
+      ds.field("appended_ns", &self.appended_ns());
+      ds.field("flushed_ns", &self.flushed_ns());
+      ds.field("replicated_ns", &self.replicated_ns());
+      ds.field("replied_ns", &self.replied_ns());
       ds.finish()
   }
 }

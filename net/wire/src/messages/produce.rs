@@ -109,6 +109,8 @@ pub struct ProduceRequestDraft<'a> {
     pub timeout_ms: u32,
     /// The partitions, in the order of their slices.
     pub partitions: &'a [ProducePartition],
+    /// Whether the answer is to carry a [`ProduceReceipt`].
+    pub wants_receipt: bool,
 }
 
 /// A verified produce request.
@@ -127,7 +129,8 @@ const REQUEST: Shape = Shape {
 const RESPONSE: Shape = Shape {
     api: Api::Produce,
     direction: Direction::Response,
-    tables_max: PARTITION_TABLES_MAX,
+    // The receipt is one more.
+    tables_max: PARTITION_TABLES_MAX + 1,
 };
 
 impl<'a> ProduceRequest<'a> {
@@ -163,6 +166,12 @@ impl<'a> ProduceRequest<'a> {
     #[must_use]
     pub fn timeout_ms(&self) -> u32 {
         self.request.timeout_ms()
+    }
+
+    /// Whether the answer is to carry a [`ProduceReceipt`].
+    #[must_use]
+    pub fn wants_receipt(&self) -> bool {
+        self.request.wants_receipt()
     }
 
     /// The partitions, in the order of their slices.
@@ -203,6 +212,7 @@ impl Build for ProduceRequestDraft<'_> {
             acks: self.acks as u8,
             timeout_ms: self.timeout_ms,
             partitions: Some(partitions),
+            wants_receipt: self.wants_receipt,
         };
         let root = fbs::ProduceRequest::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);
@@ -251,11 +261,54 @@ impl<'a> ProducedPartition<'a> {
     }
 }
 
+/// How long the broker took for a produce, stage by stage: each from the end of the one before, in nanoseconds of the
+/// broker's monotonic clock. Of several partitions it is that of the one that was acknowledged last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProduceReceipt {
+    /// From the last byte of the request to the beginning of the append: behind other requests, or on the way to the
+    /// core that owns the partition.
+    pub queued_ns: u64,
+    /// The append itself: checks, offsets, the copy.
+    pub appended_ns: u64,
+    /// Until stable on the leader: on the device with `durability = sync`, in memory otherwise.
+    pub flushed_ns: u64,
+    /// Until the other replicas in sync had it too, where `acks` asked for that.
+    pub replicated_ns: u64,
+    /// Until the answer was written, its way from the core that owns the partition included.
+    pub replied_ns: u64,
+}
+
+impl ProduceReceipt {
+    /// Names of the stages, in their order.
+    pub const STAGES: [&'static str; 5] =
+        ["queued", "appended", "flushed", "replicated", "replied"];
+
+    /// The stages in their order, in nanoseconds.
+    #[must_use]
+    pub const fn stages_ns(&self) -> [u64; 5] {
+        [
+            self.queued_ns,
+            self.appended_ns,
+            self.flushed_ns,
+            self.replicated_ns,
+            self.replied_ns,
+        ]
+    }
+
+    /// All stages together, in nanoseconds.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        self.stages_ns().into_iter().fold(0, u64::saturating_add)
+    }
+}
+
 /// What a produce response is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct ProduceResponseDraft<'a> {
     /// The partitions, in the order of the request.
     pub partitions: &'a [ProducedPartition<'a>],
+    /// Where the time went, for those who asked.
+    pub receipt: Option<ProduceReceipt>,
 }
 
 /// A verified produce response.
@@ -276,6 +329,18 @@ impl<'a> ProduceResponse<'a> {
             level_of(partition)?;
         }
         Ok(Self { response })
+    }
+
+    /// Where the time went; `None` unless it was asked for and the broker knows receipts.
+    #[must_use]
+    pub fn receipt(&self) -> Option<ProduceReceipt> {
+        self.response.receipt().map(|receipt| ProduceReceipt {
+            queued_ns: receipt.queued_ns(),
+            appended_ns: receipt.appended_ns(),
+            flushed_ns: receipt.flushed_ns(),
+            replicated_ns: receipt.replicated_ns(),
+            replied_ns: receipt.replied_ns(),
+        })
     }
 
     /// The partitions, in the order of the request.
@@ -324,8 +389,19 @@ impl Build for ProduceResponseDraft<'_> {
             };
             fbs::ProducedPartition::create(builder, &args)
         });
+        let receipt = self.receipt.map(|receipt| {
+            let args = fbs::ProduceReceiptArgs {
+                queued_ns: receipt.queued_ns,
+                appended_ns: receipt.appended_ns,
+                flushed_ns: receipt.flushed_ns,
+                replicated_ns: receipt.replicated_ns,
+                replied_ns: receipt.replied_ns,
+            };
+            fbs::ProduceReceipt::create(&mut writer.builder, &args)
+        });
         let args = fbs::ProduceResponseArgs {
             partitions: Some(partitions),
+            receipt,
         };
         let root = fbs::ProduceResponse::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);

@@ -29,6 +29,7 @@ fn a_produce_of_every_partition_fits_both_ways_even_when_all_fail() {
         acks: Acks::All,
         timeout_ms: u32::MAX,
         partitions: &requested,
+        wants_receipt: false,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let request = ProduceRequest::decode(frame::parse(&bytes).unwrap().1).unwrap();
@@ -46,6 +47,13 @@ fn a_produce_of_every_partition_fits_both_ways_even_when_all_fail() {
         .collect();
     let draft = ProduceResponseDraft {
         partitions: &failed,
+        receipt: Some(ProduceReceipt {
+            queued_ns: u64::MAX,
+            appended_ns: u64::MAX,
+            flushed_ns: u64::MAX,
+            replicated_ns: u64::MAX,
+            replied_ns: u64::MAX,
+        }),
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let response = ProduceResponse::decode(frame::parse(&bytes).unwrap().1).unwrap();
@@ -133,6 +141,7 @@ fn more_partitions_than_allowed_are_refused() {
         acks: Acks::All,
         timeout_ms: 1,
         partitions: &requested,
+        wants_receipt: false,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let refused = ProduceRequest::decode(frame::parse(&bytes).unwrap().1).unwrap_err();
@@ -157,6 +166,7 @@ fn too_long_a_message_is_refused_and_the_encoder_goes_on() {
         acks: Acks::All,
         timeout_ms: 1,
         partitions: &[partition],
+        wants_receipt: false,
     };
     assert!(matches!(
         encoder.encode(CORRELATION_ID, &draft),
@@ -180,6 +190,7 @@ fn slices_that_do_not_tile_the_payload_are_refused() {
         acks: Acks::All,
         timeout_ms: 1,
         partitions: &[partition],
+        wants_receipt: false,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     for payload_len in [0_u32, 60, 62] {

@@ -186,11 +186,13 @@ fn produce(samples: &mut Vec<Sample>) {
         acks: Acks::Leader,
         timeout_ms: 30_000,
         partitions: &partitions,
+        wants_receipt: false,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let (header, body) = frame::parse(&bytes).unwrap();
     assert_eq!(header.payload_len(), 161);
     let request = ProduceRequest::decode(body).unwrap();
+    assert!(!request.wants_receipt());
     assert_eq!(
         (request.acks(), request.timeout_ms()),
         (Acks::Leader, 30_000)
@@ -217,6 +219,7 @@ fn produce(samples: &mut Vec<Sample>) {
     ];
     let draft = ProduceResponseDraft {
         partitions: &results,
+        receipt: None,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let (_, body) = frame::parse(&bytes).unwrap();
@@ -228,6 +231,57 @@ fn produce(samples: &mut Vec<Sample>) {
     );
     samples.push(Sample {
         name: "produce_response",
+        bytes,
+    });
+    produce_with_receipt(samples);
+}
+
+fn produce_with_receipt(samples: &mut Vec<Sample>) {
+    let partitions = [ProducePartition {
+        id: id(0),
+        len_bytes: 61,
+    }];
+    let draft = ProduceRequestDraft {
+        acks: Acks::All,
+        timeout_ms: 30_000,
+        partitions: &partitions,
+        wants_receipt: true,
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
+    let (_, body) = frame::parse(&bytes).unwrap();
+    assert!(ProduceRequest::decode(body).unwrap().wants_receipt());
+    samples.push(Sample {
+        name: "produce_request_with_receipt",
+        bytes,
+    });
+
+    let results = [ProducedPartition {
+        id: id(0),
+        error: ErrorCode::None,
+        message: None,
+        state: state(),
+        base_offset: Offset::new(998),
+        level: AckLevel::AllDurable,
+        forwarded: false,
+    }];
+    let receipt = ProduceReceipt {
+        queued_ns: 1_000,
+        appended_ns: 2_000,
+        flushed_ns: 150_000,
+        replicated_ns: 0,
+        replied_ns: 3_000,
+    };
+    let draft = ProduceResponseDraft {
+        partitions: &results,
+        receipt: Some(receipt),
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
+    let (_, body) = frame::parse(&bytes).unwrap();
+    let response = ProduceResponse::decode(body).unwrap();
+    assert_eq!(response.receipt(), Some(receipt));
+    assert!(response.partitions().eq(results));
+    samples.push(Sample {
+        name: "produce_response_with_receipt",
         bytes,
     });
 }

@@ -165,6 +165,7 @@ fn produce_request(body: Body<'_>) -> bool {
         acks: request.acks(),
         timeout_ms: request.timeout_ms(),
         partitions: &partitions,
+        wants_receipt: false,
     };
     let Some(frame) = encoded(Encoder::new().encode(ID, &draft)) else {
         return true;
@@ -187,6 +188,7 @@ fn produce_response(body: Body<'_>) -> bool {
     let partitions: Vec<ProducedPartition<'_>> = response.partitions().collect();
     let draft = ProduceResponseDraft {
         partitions: &partitions,
+        receipt: None,
     };
     let Some(frame) = encoded(Encoder::new().encode(ID, &draft)) else {
         return true;

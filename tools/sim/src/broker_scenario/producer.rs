@@ -103,6 +103,7 @@ async fn produce_one(
         },
         timeout_ms: 30_000,
         partitions: &partitions,
+        wants_receipt: false,
     };
     let id = connection.send(&draft, batch).await?;
     Ok(Some((id, one)))

@@ -18,6 +18,7 @@ fn frame_with(id: u64, payload: &[u8]) -> Vec<u8> {
         acks: Acks::All,
         timeout_ms: 5,
         partitions: &partitions,
+        wants_receipt: false,
     };
     let head = Encoder::new()
         .encode(CorrelationId::new(id), &draft)

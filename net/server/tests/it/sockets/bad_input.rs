@@ -112,6 +112,7 @@ async fn in_step(scene: Scene) {
                 id,
                 len_bytes: u32::try_from(batch.len()).unwrap(),
             }],
+            wants_receipt: false,
         };
         let (request, head) = wire.encode(&draft);
         let mut head = head.to_vec();
@@ -213,6 +214,7 @@ async fn half_way(scene: Scene) {
                 id,
                 len_bytes: 32 << 20,
             }],
+            wants_receipt: false,
         };
         let (_, head) = other.encode(&draft);
         other.send_bytes(vec![head]).await;

@@ -63,6 +63,7 @@ async fn pipelined(scene: Scene) {
                 id,
                 len_bytes: u32::try_from(batch.len()).unwrap(),
             }],
+            wants_receipt: false,
         };
         let (request, head) = wire.encode(&draft);
         produces.push(request);

@@ -228,6 +228,7 @@ impl Wire {
             acks,
             timeout_ms: 30_000,
             partitions: &partitions.collect::<Vec<_>>(),
+            wants_receipt: false,
         };
         let payload: Vec<_> = batches.iter().map(|(_, batch)| batch.clone()).collect();
         self.send(&draft, &payload).await
