@@ -2,7 +2,8 @@
 //!
 //! A round writes the flush groups of all logs that wait, then syncs each file once; what is appended meanwhile
 //! joins the next round. Nothing waits when nothing is under way. A log has one group in flight: its writes end
-//! before those of the next group, which repeats the partial last block, begin.
+//! before those of the next group, which repeats the partial last block, begin. A group that a slow device holds up
+//! leaves its round.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,12 +11,14 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use ringlog_reactor::{Instant, Reactor, Task};
+use ringlog_reactor::{Elapsed, Instant, Reactor, Task};
 
 use crate::counters::LogCounters;
 use crate::flush::FlushGroup;
+use crate::limits::ROUND_PATIENCE_MS;
 use crate::log::LogInner;
 use crate::omit::Step;
 use ringlog_reactor::Signal;
@@ -136,8 +139,35 @@ async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
             reactor.yield_now().await;
             continue;
         }
-        let written = join_all(groups.into_iter().map(FlushGroup::write)).await;
-        join_all(written.into_iter().flatten().map(FlushGroup::sync)).await;
+        let write = |group: FlushGroup| {
+            within_round(&reactor, group.write(), async |written| {
+                if let Some(group) = written {
+                    group.sync().await;
+                }
+            })
+        };
+        let written = join_all(groups.into_iter().map(write)).await;
+        let sync = |group: FlushGroup| within_round(&reactor, group.sync(), async |()| {});
+        join_all(written.into_iter().flatten().flatten().map(sync)).await;
+    }
+}
+
+/// What comes of `work`, if that is known before the round has waited for it long enough. Else the work leaves the round
+/// and goes on by itself, and `rest` with what comes of it.
+async fn within_round<T: 'static>(
+    reactor: &Reactor,
+    work: impl Future<Output = T> + 'static,
+    rest: impl AsyncFnOnce(T) + 'static,
+) -> Option<T> {
+    let mut work = Box::pin(work);
+    let patience = Duration::from_millis(ROUND_PATIENCE_MS);
+    match reactor.timeout(patience, work.as_mut()).await {
+        Ok(done) => Some(done),
+        Err(Elapsed) => {
+            let going_on = async move { rest(work.await).await };
+            reactor.spawn("slow flush group", going_on).detach();
+            None
+        }
     }
 }
 

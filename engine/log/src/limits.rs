@@ -50,6 +50,10 @@ pub const DISK_READ_BYTES_MAX: usize = 2 << 20;
 /// Bytes of a buffer that any batch fits into wherever it begins.
 pub const SCAN_BYTES: usize = (4 << 20) + (16 << 10);
 
+/// How long a round of flush groups waits for one of them, in milliseconds. A group that takes longer leaves the round
+/// and goes on by itself, so that a slow or silent device below one log does not hold up the others.
+pub const ROUND_PATIENCE_MS: u64 = 100;
+
 /// How long to wait before asking again for space that the file system did not have, in milliseconds.
 pub const SPACE_RETRY_MS: u64 = 500;
 

@@ -1,4 +1,5 @@
-//! Open files.
+//! Open files. An operation that a device does not answer fails with `TimedOut`; see
+//! [`crate::limits::DISK_PATIENCE_SECONDS`].
 
 use std::io;
 use std::rc::Rc;
@@ -32,8 +33,8 @@ impl File {
         Self(Rc::new(Owned { reactor, handle }))
     }
 
-    /// Reads up to `len` bytes at `position` to the front of `buf`, which comes back whatever the result. Fewer
-    /// bytes are read only at the end of the file. On a direct file all three are multiples of 4096.
+    /// Reads up to `len` bytes at `position` to the front of `buf`, which comes back whatever the result (another one
+    /// when the device does not answer). Fewer bytes are read only at the end of the file. On a direct file all three are multiples of 4096.
     pub async fn read_at(
         &self,
         position: u64,
@@ -46,9 +47,11 @@ impl File {
             buf,
             len,
         };
-        match self.0.reactor.run(op).await {
-            Output::Buf(result, buf) => (result, buf),
-            other => (Err(unexpected(&other)), AlignedBuf::unpooled(len)),
+        match self.0.reactor.run_disk(op).await {
+            Ok(Output::Buf(result, buf)) => (result, buf),
+            Ok(other) => (Err(unexpected(&other)), AlignedBuf::unpooled(len)),
+            // The buffer is the device's until the operation ends.
+            Err(error) => (Err(error), AlignedBuf::unpooled(len)),
         }
     }
 
@@ -64,7 +67,7 @@ impl File {
                 position,
                 data: data.clone(),
             };
-            let written = match self.0.reactor.run(op).await {
+            let written = match self.0.reactor.run_disk(op).await? {
                 Output::Count(result) => result?,
                 other => return Err(unexpected(&other)),
             };
@@ -91,7 +94,7 @@ impl File {
     pub async fn sync_data(&self) -> io::Result<()> {
         self.0
             .reactor
-            .run_unit(Op::Sync {
+            .run_disk_unit(Op::Sync {
                 file: self.0.handle,
                 kind: SyncKind::Data,
             })
@@ -106,7 +109,7 @@ impl File {
     pub async fn sync_all(&self) -> io::Result<()> {
         self.0
             .reactor
-            .run_unit(Op::Sync {
+            .run_disk_unit(Op::Sync {
                 file: self.0.handle,
                 kind: SyncKind::All,
             })
@@ -121,7 +124,7 @@ impl File {
     pub async fn allocate(&self, len_bytes: u64) -> io::Result<()> {
         self.0
             .reactor
-            .run_unit(Op::Allocate {
+            .run_disk_unit(Op::Allocate {
                 file: self.0.handle,
                 len_bytes,
             })
@@ -136,7 +139,7 @@ impl File {
     pub async fn truncate(&self, len_bytes: u64) -> io::Result<()> {
         self.0
             .reactor
-            .run_unit(Op::Truncate {
+            .run_disk_unit(Op::Truncate {
                 file: self.0.handle,
                 len_bytes,
             })
@@ -151,7 +154,7 @@ impl File {
     pub async fn try_lock(&self) -> io::Result<()> {
         self.0
             .reactor
-            .run_unit(Op::TryLock {
+            .run_disk_unit(Op::TryLock {
                 file: self.0.handle,
             })
             .await

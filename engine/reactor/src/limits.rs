@@ -18,6 +18,10 @@ pub const BUFFER_BYTES_MAX: usize = (32 << 20) + (64 << 10);
 /// Buffers handed to one vectored send.
 pub const SEND_SLICES_MAX: usize = 64;
 
+/// How long an operation of a disk may take, in seconds. One that has not completed by then is given up and counts as
+/// failed: as long as Linux waits for a command of a disk.
+pub const DISK_PATIENCE_SECONDS: u64 = 30;
+
 const _: () = assert!(BLOCK_BYTES.is_power_of_two());
 const _: () = assert!(BUFFER_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(RING_COMPLETIONS >= RING_ENTRIES);

@@ -13,6 +13,7 @@ use crate::buf::{AlignedBuf, BufferPool};
 use crate::driver::ListenOptions;
 use crate::executor::{Inner, Task};
 use crate::file::File;
+use crate::limits::DISK_PATIENCE_SECONDS;
 use crate::net::{Listener, RawSocket, TcpStream};
 use crate::op::{DirEntry, Op, OpenOptions, Output, Space, Stat};
 use crate::time::Instant;
@@ -26,6 +27,11 @@ pub struct Reactor(Rc<Inner>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the time-out ran out")]
 pub struct Elapsed;
+
+/// A disk does not complete an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the device has not answered for {DISK_PATIENCE_SECONDS} s")]
+struct Unanswered;
 
 impl Reactor {
     pub(crate) fn new(inner: Rc<Inner>) -> Self {
@@ -121,11 +127,11 @@ impl Reactor {
     /// What the operating system says, as for all operations here.
     pub async fn open(&self, path: &Path, options: OpenOptions) -> io::Result<File> {
         match self
-            .run(Op::Open {
+            .run_disk(Op::Open {
                 path: path.to_owned(),
                 options,
             })
-            .await
+            .await?
         {
             Output::Handle(result) => result.map(|handle| File::new(self.clone(), handle)),
             other => Err(unexpected(&other)),
@@ -138,7 +144,7 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.run_unit(Op::Rename {
+        self.run_disk_unit(Op::Rename {
             from: from.to_owned(),
             to: to.to_owned(),
         })
@@ -151,7 +157,7 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn unlink(&self, path: &Path) -> io::Result<()> {
-        self.run_unit(Op::Unlink {
+        self.run_disk_unit(Op::Unlink {
             path: path.to_owned(),
         })
         .await
@@ -163,7 +169,7 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`]; `AlreadyExists` when there is something of that name.
     pub async fn mkdir(&self, path: &Path) -> io::Result<()> {
-        self.run_unit(Op::Mkdir {
+        self.run_disk_unit(Op::Mkdir {
             path: path.to_owned(),
         })
         .await
@@ -175,7 +181,7 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn rmdir(&self, path: &Path) -> io::Result<()> {
-        self.run_unit(Op::Rmdir {
+        self.run_disk_unit(Op::Rmdir {
             path: path.to_owned(),
         })
         .await
@@ -187,7 +193,7 @@ impl Reactor {
     ///
     /// As for [`Reactor::open`].
     pub async fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.run_unit(Op::SyncDir {
+        self.run_disk_unit(Op::SyncDir {
             path: path.to_owned(),
         })
         .await
@@ -200,10 +206,10 @@ impl Reactor {
     /// As for [`Reactor::open`].
     pub async fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         match self
-            .run(Op::ListDir {
+            .run_disk(Op::ListDir {
                 path: path.to_owned(),
             })
-            .await
+            .await?
         {
             Output::Entries(result) => result,
             other => Err(unexpected(&other)),
@@ -217,10 +223,10 @@ impl Reactor {
     /// As for [`Reactor::open`].
     pub async fn stat(&self, path: &Path) -> io::Result<Stat> {
         match self
-            .run(Op::Stat {
+            .run_disk(Op::Stat {
                 path: path.to_owned(),
             })
-            .await
+            .await?
         {
             Output::Stat(result) => result,
             other => Err(unexpected(&other)),
@@ -234,10 +240,10 @@ impl Reactor {
     /// As for [`Reactor::open`].
     pub async fn space_of(&self, path: &Path) -> io::Result<Space> {
         match self
-            .run(Op::SpaceOf {
+            .run_disk(Op::SpaceOf {
                 path: path.to_owned(),
             })
-            .await
+            .await?
         {
             Output::Space(result) => result,
             other => Err(unexpected(&other)),
@@ -281,6 +287,22 @@ impl Reactor {
     /// Submits an operation that answers with nothing but success or failure.
     pub(crate) async fn run_unit(&self, op: Op) -> io::Result<()> {
         match self.run(op).await {
+            Output::Unit(result) => result,
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Submits an operation of a disk. When the disk does not answer, the operation is given up: whether it happens is
+    /// unknown then, and what it owns comes back to nobody before it has ended.
+    pub(crate) async fn run_disk(&self, op: Op) -> io::Result<Output> {
+        let patience = Duration::from_secs(DISK_PATIENCE_SECONDS);
+        let answered = self.timeout(patience, self.run(op)).await;
+        answered.map_err(|Elapsed| io::Error::new(io::ErrorKind::TimedOut, Unanswered))
+    }
+
+    /// As [`Reactor::run_disk`], for one that answers with nothing but success or failure.
+    pub(crate) async fn run_disk_unit(&self, op: Op) -> io::Result<()> {
+        match self.run_disk(op).await? {
             Output::Unit(result) => result,
             other => Err(unexpected(&other)),
         }

@@ -16,7 +16,7 @@ mod platform;
 mod random;
 mod world;
 
-pub use disk::{CrashKind, DiskFault, DiskStats, FaultTrigger, FaultyOp};
+pub use disk::{CrashKind, DiskFault, DiskStats, FaultEffect, FaultTrigger, FaultyOp};
 pub use platform::SimPlatform;
 pub use random::Chance;
 pub use world::SimWorld;

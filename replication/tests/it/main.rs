@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use ringlog_log::{CacheBudget, Durability, LogConfig, LogEnv, NoBulkFiles, SpaceGauge};
 use ringlog_reactor::sim::{
-    CrashKind, DiskFault, FaultTrigger, FaultyOp, NodeId, SimConfig, SimWorld,
+    CrashKind, DiskFault, FaultEffect, FaultTrigger, FaultyOp, NodeId, SimConfig, SimWorld,
 };
 use ringlog_record::batch::{BatchBuilder, RecordData, batches};
 use ringlog_record::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
@@ -210,7 +210,7 @@ fn a_failed_device_leaves_the_outcome_unknown_and_lets_everybody_go() {
             op: FaultyOp::Sync,
             path_contains: ".log".to_owned(),
             trigger: FaultTrigger::After(1),
-            error: io::ErrorKind::Other,
+            effect: FaultEffect::Error(io::ErrorKind::Other),
         },
     );
     world.run(|env| async move {
@@ -279,7 +279,7 @@ fn fill_up(sim: &SimWorld, node: NodeId) {
             op: FaultyOp::Write,
             path_contains: "/data/topics/7/0/".to_owned(),
             trigger: FaultTrigger::Always,
-            error: io::ErrorKind::StorageFull,
+            effect: FaultEffect::Error(io::ErrorKind::StorageFull),
         },
     );
 }
@@ -367,7 +367,7 @@ fn a_full_device_does_not_keep_durable_records_from_being_deleted() {
                 op: FaultyOp::Write,
                 path_contains: ".log".to_owned(),
                 trigger: FaultTrigger::Always,
-                error: io::ErrorKind::StorageFull,
+                effect: FaultEffect::Error(io::ErrorKind::StorageFull),
             },
         );
         let pending = partition.produce(&batch(b"c"), Acks::All).unwrap();

@@ -13,7 +13,7 @@ use ringlog_log::{
     RecoveryReport, SpaceGauge,
 };
 use ringlog_reactor::sim::{
-    CrashKind, DiskFault, FaultTrigger, FaultyOp, NodeId, SimConfig, SimWorld,
+    CrashKind, DiskFault, FaultEffect, FaultTrigger, FaultyOp, NodeId, SimConfig, SimWorld,
 };
 use ringlog_reactor::{OpenOptions, Reactor};
 use ringlog_record::batch::{BatchBuilder, RecordData, batches};
@@ -105,17 +105,29 @@ impl Faults {
         self.inject(op, path, error, FaultTrigger::Next(1));
     }
 
+    /// The next operation of this kind never completes.
+    pub(crate) fn hang_once(&self, op: FaultyOp, path: &str) {
+        self.strike(op, path, FaultEffect::Hang, FaultTrigger::Next(1));
+    }
+
+    /// All operations of this kind take so much longer.
+    pub(crate) fn delay_always(&self, op: FaultyOp, path: &str, delay: Duration) {
+        let effect = FaultEffect::Delay(delay);
+        self.strike(op, path, effect, FaultTrigger::Always);
+    }
+
     fn inject(&self, op: FaultyOp, path: &str, error: ErrorKind, trigger: FaultTrigger) {
-        let path_contains = path.to_owned();
-        self.0.inject(
-            self.1,
-            DiskFault {
-                op,
-                path_contains,
-                trigger,
-                error,
-            },
-        );
+        self.strike(op, path, FaultEffect::Error(error), trigger);
+    }
+
+    fn strike(&self, op: FaultyOp, path: &str, effect: FaultEffect, trigger: FaultTrigger) {
+        let fault = DiskFault {
+            op,
+            path_contains: path.to_owned(),
+            trigger,
+            effect,
+        };
+        self.0.inject(self.1, fault);
     }
 
     pub(crate) fn clear(&self) {

@@ -12,5 +12,6 @@ mod recovery;
 mod restart;
 mod retention;
 mod roll;
+mod silence;
 mod space;
 mod uring;

@@ -12,9 +12,10 @@ mod tree;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use content::{Content, Pending, Seq};
-pub use faults::{DiskFault, FaultTrigger, FaultyOp};
+pub use faults::{DiskFault, FaultEffect, FaultTrigger, FaultyOp};
 use tree::{Ino, Tree};
 
 use super::random::Chance;
@@ -38,6 +39,10 @@ pub struct DiskStats {
     pub syncs: u64,
     /// Operations that failed by an injected fault.
     pub injected_failures: u64,
+    /// Operations that never complete by an injected fault.
+    pub hung_operations: u64,
+    /// Reads that gave a bit that is not on the medium.
+    pub flipped_reads: u64,
 }
 
 /// What a crash takes away.
@@ -61,7 +66,7 @@ struct InFlight {
     ino: Option<Ino>,
     direct: bool,
     began: Seq,
-    fault: Option<io::ErrorKind>,
+    fault: Option<FaultEffect>,
 }
 
 /// Names an operation in flight on a disk.
@@ -101,8 +106,9 @@ impl Disk {
         self.seq
     }
 
-    /// Takes an operation; it is in flight until [`Disk::finish`].
-    pub(crate) fn begin(&mut self, op: Op, chance: &mut Chance) -> DiskToken {
+    /// Takes an operation; it is in flight until [`Disk::finish`]. Gives its name, and how much longer than usual it
+    /// takes: none when it never completes.
+    pub(crate) fn begin(&mut self, op: Op, chance: &mut Chance) -> (DiskToken, Option<Duration>) {
         let (ino, direct, fault) = {
             let (file, path) = match &op {
                 Op::ReadAt { file, .. }
@@ -141,6 +147,12 @@ impl Disk {
         }
         let token = self.next_token;
         self.next_token += 1;
+        let delay = match fault {
+            Some(FaultEffect::Hang) => None,
+            Some(FaultEffect::Delay(delay)) => Some(delay),
+            Some(FaultEffect::Error(_) | FaultEffect::FlipBit) | None => Some(Duration::ZERO),
+        };
+        self.stats.hung_operations += u64::from(delay.is_none());
         let began = self.next_seq();
         self.in_flight.insert(
             token,
@@ -152,7 +164,7 @@ impl Disk {
                 fault,
             },
         );
-        token
+        (token, delay)
     }
 
     /// Lets an operation take effect and gives what it came to; `new_handle` names a file that it opens.
@@ -170,9 +182,12 @@ impl Disk {
             began,
             fault,
         } = self.in_flight.remove(&token)?;
-        if fault.is_some() {
-            self.stats.injected_failures += 1;
-        }
+        let flips = fault == Some(FaultEffect::FlipBit);
+        let fault = match fault {
+            Some(FaultEffect::Error(error)) => Some(error),
+            _ => None,
+        };
+        self.stats.injected_failures += u64::from(fault.is_some());
         Some(match op {
             Op::Open { path, options } => {
                 Output::Handle(failed(fault).and_then(|()| self.open(&path, options, new_handle)))
@@ -187,6 +202,10 @@ impl Disk {
                     let file = self.file(ino)?;
                     let len = len.min(buf.capacity());
                     let count = file.read(position, &mut buf[..len]);
+                    if flips && count > 0 {
+                        buf[chance.index(count)] ^= 1 << chance.below(8);
+                        self.stats.flipped_reads += 1;
+                    }
                     debug_assert!(!direct || position.is_multiple_of(BLOCK_BYTES as u64));
                     Ok(count)
                 });
@@ -528,6 +547,15 @@ impl Disk {
             &mut Chance::new(0),
         );
         file.make_durable();
+        Ok(())
+    }
+
+    /// Turns one bit of a file over, for readers and on the medium, whatever is unsynced: bit rot.
+    pub(crate) fn flip_bit(&mut self, path: &Path, position: u64, bit: u32) -> io::Result<()> {
+        let ino = self.tree.find(path)?;
+        let file = self.files.get_mut(&ino);
+        file.ok_or(io::ErrorKind::IsADirectory)?
+            .flip_bit(position, bit);
         Ok(())
     }
 

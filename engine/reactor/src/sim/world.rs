@@ -385,6 +385,35 @@ impl SimWorld {
             .unwrap_or_else(no_node)
     }
 
+    /// Turns one bit of a file over, for readers and on the medium: bit rot. Turning it over again mends it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file.
+    pub fn flip_bit(&self, node: NodeId, path: &Path, position: u64, bit: u32) -> io::Result<()> {
+        self.with_node(node, |node| node.disk.flip_bit(path, position, bit))
+            .unwrap_or_else(no_node)
+    }
+
+    /// Exchanges the disks of two nodes on which nothing runs, as a hand does that puts the wrong one back.
+    pub fn swap_disks(&self, one: NodeId, other: NodeId) {
+        let state = &mut *self.0.state.borrow_mut();
+        let runs = |slot: &CoreSlot| slot.node == one || slot.node == other;
+        assert!(
+            !state.cores.values().any(runs),
+            "a disk cannot be exchanged while its node runs"
+        );
+        let (first, second) = (
+            usize::from(one.0.min(other.0)),
+            usize::from(one.0.max(other.0)),
+        );
+        if let Some((front, back)) = state.nodes.split_at_mut_checked(second)
+            && let (Some(first), Some(second)) = (front.get_mut(first), back.first_mut())
+        {
+            std::mem::swap(&mut first.disk, &mut second.disk);
+        }
+    }
+
     /// The entries of a directory of a node.
     ///
     /// # Errors
@@ -656,9 +685,13 @@ impl State {
                 let Some(slot) = self.nodes.get_mut(usize::from(node.0)) else {
                     return;
                 };
-                let token = slot.disk.begin(op, &mut self.chance);
+                let (token, delay) = slot.disk.begin(op, &mut self.chance);
+                let Some(delay) = delay else {
+                    return;
+                };
+                let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX / 2);
                 self.push(
-                    at,
+                    at.saturating_add(delay),
                     Event::Disk {
                         node,
                         core,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringlog_log::NoBulkFiles;
-use ringlog_reactor::sim::{CrashKind, DiskFault, FaultTrigger, FaultyOp};
+use ringlog_reactor::sim::{CrashKind, DiskFault, FaultEffect, FaultTrigger, FaultyOp};
 use ringlog_reactor::{OpenOptions, Reactor};
 use ringlog_server::BulkFactory;
 use ringlog_wire::{
@@ -27,7 +27,7 @@ fn strike(world: &World, op: FaultyOp, path_contains: String) {
             op,
             path_contains,
             trigger: FaultTrigger::Always,
-            error: io::ErrorKind::Other,
+            effect: FaultEffect::Error(io::ErrorKind::Other),
         },
     );
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use ringlog_reactor::sim::{CrashKind, DiskFault, FaultTrigger, FaultyOp};
+use ringlog_reactor::sim::{CrashKind, DiskFault, FaultEffect, FaultTrigger, FaultyOp};
 use ringlog_record::TopicPartition;
 use ringlog_wire::{DeleteTopicRequest, ErrorCode};
 
@@ -22,7 +22,7 @@ fn strike(world: &World, op: FaultyOp, path_contains: String, error: io::ErrorKi
             op,
             path_contains,
             trigger: FaultTrigger::Always,
-            error,
+            effect: FaultEffect::Error(error),
         },
     );
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringlog_log::{Durability, LogConfig};
-use ringlog_reactor::sim::{Chance, CrashKind, DiskFault, FaultTrigger, FaultyOp};
+use ringlog_reactor::sim::{Chance, CrashKind, DiskFault, FaultEffect, FaultTrigger, FaultyOp};
 
 use crate::batch::value_bytes_for;
 use crate::files::Bulk;
@@ -226,7 +226,7 @@ impl Trouble {
             op,
             path_contains: String::new(),
             trigger: FaultTrigger::After(after),
-            error: std::io::ErrorKind::Other,
+            effect: FaultEffect::Error(std::io::ErrorKind::Other),
         })
     }
 }

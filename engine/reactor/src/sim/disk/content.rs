@@ -388,6 +388,23 @@ impl Content {
         self.durable_len = len;
     }
 
+    /// Turns one bit over in every version there is of it.
+    pub(super) fn flip_bit(&mut self, position: u64, bit: u32) {
+        let number = position / SECTOR_BYTES;
+        let at = small(position % SECTOR_BYTES);
+        let mask = 1_u8 << (bit % 8);
+        let mut current = ZEROS;
+        current.copy_from_slice(self.sector(number));
+        current[at] ^= mask;
+        self.put(number, &current);
+        if let Some(dirty) = self.dirty.get_mut(&number) {
+            dirty.durable[at] ^= mask;
+            for version in &mut dirty.versions {
+                version.data[at] ^= mask;
+            }
+        }
+    }
+
     /// Everything as it is now becomes durable at once.
     pub(super) fn make_durable(&mut self) {
         self.dirty.clear();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::op::Op;
 use crate::sim::random::Chance;
@@ -38,6 +39,19 @@ pub enum FaultTrigger {
     Probability(f64),
 }
 
+/// What a fault does to an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultEffect {
+    /// It fails: with ENOSPC for `StorageFull`, with EIO for all others.
+    Error(io::ErrorKind),
+    /// It never completes. Whether it has happened is decided at the next crash.
+    Hang,
+    /// It takes so much longer.
+    Delay(Duration),
+    /// One bit of what a read gives is another one than on the medium; nothing happens to other operations.
+    FlipBit,
+}
+
 /// A failure to come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiskFault {
@@ -47,8 +61,8 @@ pub struct DiskFault {
     pub path_contains: String,
     /// When.
     pub trigger: FaultTrigger,
-    /// ENOSPC for `StorageFull`, EIO for all others.
-    pub error: io::ErrorKind,
+    /// What happens then.
+    pub effect: FaultEffect,
 }
 
 fn kind_of(op: &Op) -> Option<FaultyOp> {
@@ -64,23 +78,23 @@ fn kind_of(op: &Op) -> Option<FaultyOp> {
     })
 }
 
-/// The error that this operation is to end with, if any.
+/// What is to happen to this operation, if anything.
 pub(super) fn strike(
     faults: &mut Vec<DiskFault>,
     op: &Op,
     path: &Path,
     chance: &mut Chance,
-) -> Option<io::ErrorKind> {
+) -> Option<FaultEffect> {
     let kind = kind_of(op)?;
     let path = path.to_string_lossy();
     let index = faults.iter_mut().position(|fault| {
         fault.op == kind && path.contains(&fault.path_contains) && fault.trigger.fires(chance)
     })?;
-    let error = faults[index].error;
+    let effect = faults[index].effect;
     if faults[index].trigger == FaultTrigger::Next(0) {
         faults.remove(index);
     }
-    Some(error)
+    Some(effect)
 }
 
 impl FaultTrigger {

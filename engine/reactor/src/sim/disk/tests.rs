@@ -22,7 +22,7 @@ impl Rig {
     }
 
     fn begin(&mut self, op: Op) -> DiskToken {
-        self.disk.begin(op, &mut self.chance)
+        self.disk.begin(op, &mut self.chance).0
     }
 
     fn finish(&mut self, token: DiskToken) -> Output {
@@ -359,7 +359,7 @@ fn an_injected_failure_strikes_as_often_as_asked() {
         op: FaultyOp::Write,
         path_contains: "dir-a".to_owned(),
         trigger: FaultTrigger::After(1),
-        error: io::ErrorKind::Other,
+        effect: FaultEffect::Error(io::ErrorKind::Other),
     };
     rig.disk.inject(fault);
     rig.write(file, 0, 2, 512).unwrap();
@@ -379,7 +379,7 @@ fn a_sync_after_a_failed_one_does_not_bring_the_data_back() {
             op: FaultyOp::Sync,
             path_contains: "a".to_owned(),
             trigger: FaultTrigger::Next(1),
-            error: io::ErrorKind::Other,
+            effect: FaultEffect::Error(io::ErrorKind::Other),
         });
         rig.sync(file).unwrap_err();
         rig.sync(file).unwrap();
@@ -452,4 +452,69 @@ fn direct_writes_must_be_aligned() {
         panic!()
     };
     rig.write(file, 512, 1, 4096).unwrap();
+}
+
+#[test]
+fn an_operation_that_hangs_may_have_happened_when_the_process_dies() {
+    let mut landed = 0;
+    for seed in 0..64 {
+        let mut rig = Rig::new(seed);
+        let file = rig.durable_file("a", 1, 512);
+        rig.disk.inject(DiskFault {
+            op: FaultyOp::Write,
+            path_contains: "a".to_owned(),
+            trigger: FaultTrigger::Next(1),
+            effect: FaultEffect::Hang,
+        });
+        let (_, delay) = rig
+            .disk
+            .begin(Rig::write_op(file, 0, 2, 512), &mut rig.chance);
+        assert_eq!(delay, None);
+        assert_eq!(rig.content("a")[0], 1);
+        rig.disk.crash(CrashKind::Process, &mut rig.chance);
+        landed += usize::from(rig.content("a")[0] == 2);
+    }
+    assert!((1..64).contains(&landed));
+}
+
+#[test]
+fn a_bit_that_is_turned_over_stays_so_through_a_loss_of_power_and_is_mended_by_the_same() {
+    for seed in 0..32 {
+        let mut rig = Rig::new(seed);
+        let file = rig.durable_file("a", 1, 1_024);
+        rig.write(file, 0, 2, 1_024).unwrap();
+        rig.disk.flip_bit(Path::new("/a"), 600, 3).unwrap();
+        assert_eq!(rig.content("a")[600], 2 ^ 8);
+        rig.crash();
+        let content = rig.content("a");
+        assert!([1 ^ 8, 2 ^ 8].contains(&content[600]));
+        rig.disk.flip_bit(Path::new("/a"), 600, 3).unwrap();
+        assert!([1, 2].contains(&rig.content("a")[600]));
+    }
+}
+
+#[test]
+fn a_read_with_a_flipped_bit_leaves_the_medium_as_it_is() {
+    let mut rig = Rig::new(1);
+    let file = rig.durable_file("a", 1, 512);
+    rig.disk.inject(DiskFault {
+        op: FaultyOp::Read,
+        path_contains: "a".to_owned(),
+        trigger: FaultTrigger::Next(1),
+        effect: FaultEffect::FlipBit,
+    });
+    let mut read = || {
+        let op = Op::ReadAt {
+            file,
+            position: 0,
+            buf: crate::buf::AlignedBuf::unpooled(512),
+            len: 512,
+        };
+        match rig.run(op) {
+            Output::Buf(Ok(512), buf) => buf[..512].iter().filter(|&&byte| byte != 1).count(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((read(), read()), (1, 0));
+    assert_eq!(rig.disk.stats.flipped_reads, 1);
 }

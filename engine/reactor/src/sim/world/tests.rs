@@ -112,3 +112,46 @@ fn dropping_a_world_with_busy_cores_drops_their_tasks() {
     drop(world);
     assert_eq!(Rc::strong_count(&alive), 1);
 }
+
+#[test]
+fn an_operation_that_a_disk_does_not_answer_is_given_up() {
+    use crate::sim::{FaultEffect, FaultTrigger, FaultyOp};
+
+    let world = SimWorld::new(1, SimConfig::default());
+    let node = world.add_node();
+    world.inject(
+        node,
+        DiskFault {
+            op: FaultyOp::Write,
+            path_contains: String::new(),
+            trigger: FaultTrigger::Next(1),
+            effect: FaultEffect::Hang,
+        },
+    );
+    let given_up = world.block_on(node, LONG, |reactor| async move {
+        let options = OpenOptions {
+            write: true,
+            create: true,
+            ..OpenOptions::default()
+        };
+        let file = reactor.open(Path::new("/f"), options).await.unwrap();
+        let began = reactor.now();
+        let error = file.write_at(0, Bytes::from_static(b"x")).await;
+        let waited = reactor.now().since(began);
+        file.write_at(0, Bytes::from_static(b"y")).await.unwrap();
+        (error.unwrap_err().kind(), waited.as_secs())
+    });
+    let patience = crate::limits::DISK_PATIENCE_SECONDS;
+    assert_eq!(given_up, Some((io::ErrorKind::TimedOut, patience)));
+    assert_eq!(world.disk_stats(node).hung_operations, 1);
+}
+
+#[test]
+fn disks_that_are_exchanged_take_their_files_with_them() {
+    let world = SimWorld::new(1, SimConfig::default());
+    let (one, other) = (world.add_node(), world.add_node());
+    world.make_dir_all(one, Path::new("/here")).unwrap();
+    world.swap_disks(other, one);
+    assert!(world.list_dir(one, Path::new("/here")).is_err());
+    assert!(world.list_dir(other, Path::new("/here")).is_ok());
+}
