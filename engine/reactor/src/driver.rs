@@ -23,6 +23,17 @@ pub struct ListenOptions {
     pub reuse_port: bool,
 }
 
+/// What a driver has exchanged with the world outside since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DriverCounts {
+    /// Entries put into the submission queue of a ring.
+    pub submissions: u64,
+    /// Entries taken from its completion queue.
+    pub completions: u64,
+    /// System calls made to pass on the ones and wait for the others.
+    pub enters: u64,
+}
+
 /// What a reactor needs of the world outside.
 pub trait Driver {
     /// Takes an operation. It never completes before the next [`Driver::turn`]. `id` is not in flight already.
@@ -51,6 +62,22 @@ pub trait Driver {
 
     /// Monotonic time.
     fn now(&self) -> Instant;
+
+    /// A monotonic count that is cheap enough to be read after each poll of a task; [`Driver::ticks_per_ms`] of it pass
+    /// in a millisecond.
+    fn ticks(&self) -> u64 {
+        self.now().as_nanos()
+    }
+
+    /// The rate of [`Driver::ticks`], at least 1; it never changes.
+    fn ticks_per_ms(&self) -> u64 {
+        1_000_000
+    }
+
+    /// What was exchanged so far; zeros where there is no ring.
+    fn counts(&self) -> DriverCounts {
+        DriverCounts::default()
+    }
 
     /// Wall-clock time in milliseconds since the Unix epoch.
     fn unix_time_ms(&self) -> i64;

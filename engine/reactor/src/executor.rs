@@ -21,6 +21,7 @@ use slab::Slab;
 use crate::buf::BufferPool;
 use crate::driver::{Driver, Notify, Wait};
 use crate::limits::TASKS_PER_TURN;
+use crate::meter::LoopMeter;
 use crate::op::{Completion, Op, OpId, Output};
 use crate::reactor::Reactor;
 use crate::time::Instant;
@@ -129,12 +130,14 @@ pub(crate) struct Inner {
     tasks: RefCell<Slab<TaskSlot>>,
     remote: Arc<Remote>,
     generations: Cell<u64>,
+    pub(crate) meter: LoopMeter,
 }
 
 impl Inner {
     /// Hands an operation to the driver; the future gives what it came to.
     pub(crate) fn submit(self: &Rc<Self>, op: Op) -> OpFuture {
         let id = self.ops.borrow_mut().insert(OpState::Waiting(None));
+        self.meter.submitted();
         self.driver.borrow_mut().submit(id, op);
         OpFuture {
             inner: Rc::clone(self),
@@ -146,6 +149,7 @@ impl Inner {
     /// Hands over an operation whose outcome nobody needs.
     pub(crate) fn submit_detached(&self, op: Op) {
         let id = self.ops.borrow_mut().insert(OpState::Abandoned);
+        self.meter.submitted();
         self.driver.borrow_mut().submit(id, op);
     }
 
@@ -239,16 +243,12 @@ impl Inner {
         drop(removed);
     }
 
-    fn poll_task(&self, key: usize) {
-        let (mut future, waker) = {
+    /// Polls a task; gives its name, unless it is gone.
+    fn poll_task(&self, key: usize) -> Option<&'static str> {
+        let (mut future, waker, name) = {
             let mut tasks = self.tasks.borrow_mut();
-            let Some(slot) = tasks.get_mut(key) else {
-                return;
-            };
-            let Some(future) = slot.future.take() else {
-                return;
-            };
-            (future, Arc::clone(&slot.waker))
+            let slot = tasks.get_mut(key)?;
+            (slot.future.take()?, Arc::clone(&slot.waker), slot.name)
         };
         waker.scheduled.store(false, Ordering::Release);
         let std_waker = Waker::from(waker);
@@ -257,9 +257,7 @@ impl Inner {
             .poll(&mut Context::from_waker(&std_waker))
             .is_ready();
         let mut tasks = self.tasks.borrow_mut();
-        let Some(slot) = tasks.get_mut(key) else {
-            return;
-        };
+        let slot = tasks.get_mut(key)?;
         if ready || slot.cancelled {
             let slot = tasks.remove(key);
             drop(tasks);
@@ -267,6 +265,26 @@ impl Inner {
             drop(future);
         } else {
             slot.future = Some(future);
+        }
+        Some(name)
+    }
+
+    fn ticks(&self) -> u64 {
+        self.driver.borrow().ticks()
+    }
+
+    /// Notes that a task held the core for too long.
+    #[cold]
+    fn stalled(&self, task: &'static str, ticks: u64) {
+        let now = self.driver.borrow().now();
+        if let Some(report) = self.meter.stalled(task, ticks, now) {
+            let held_us = u64::try_from(report.held.as_micros()).unwrap_or(u64::MAX);
+            tracing::warn!(
+                task,
+                held_us,
+                stalls = report.stalls,
+                "a task held its core for too long"
+            );
         }
     }
 }
@@ -406,6 +424,7 @@ impl Core {
             state: AtomicU8::new(PARKED),
             notify,
         };
+        let meter = LoopMeter::new(driver.ticks_per_ms());
         let inner = Inner {
             driver: RefCell::new(driver),
             timers: RefCell::default(),
@@ -414,6 +433,7 @@ impl Core {
             tasks: RefCell::default(),
             remote: Arc::new(remote),
             generations: Cell::new(0),
+            meter,
         };
         Self {
             inner: Rc::new(inner),
@@ -445,6 +465,7 @@ impl Core {
                 self.fire_timers();
                 let more = self.poll_tasks(TASKS_PER_TURN);
                 if !more && !self.timer_is_due() && self.inner.remote.park() {
+                    self.inner.meter.parked();
                     return;
                 }
             }
@@ -468,6 +489,7 @@ impl Core {
                     return Ok(value);
                 }
                 let wait = if !more && self.inner.remote.park() {
+                    self.inner.meter.parked();
                     Wait::Until(self.next_timer())
                 } else {
                     Wait::Poll
@@ -484,13 +506,25 @@ impl Core {
 
     /// Polls at most `budget` tasks; true when some are still ready.
     fn poll_tasks(&self, budget: usize) -> bool {
+        let meter = &self.inner.meter;
+        let began = self.inner.ticks();
+        let mut polled = began;
         for _ in 0..budget {
             let next = LOCAL
                 .with(|local| local.woken.borrow_mut().pop_front())
                 .or_else(|| self.inner.remote.woken.pop());
-            let Some(key) = next else { return false };
-            self.inner.poll_task(key);
+            let Some(key) = next else { break };
+            let Some(name) = self.inner.poll_task(key) else {
+                continue;
+            };
+            let now = self.inner.ticks();
+            let took = now.saturating_sub(polled);
+            polled = now;
+            if meter.polled(took) {
+                self.inner.stalled(name, took);
+            }
         }
+        meter.turned(polled.saturating_sub(began));
         let local_is_empty = LOCAL.with(|local| local.woken.borrow().is_empty());
         !local_is_empty || !self.inner.remote.woken.is_empty()
     }

@@ -35,3 +35,13 @@ pub const SEND_HEADERS_FREE_MAX: usize = 256;
 
 /// How long a ring that is dropped waits for the kernel to give back what it holds, in milliseconds.
 pub const RING_DRAIN_MS: u64 = 5_000;
+
+/// How long a task may hold its core before that counts as a stall, in microseconds. Whatever else the core serves waits
+/// for as long, so it is what one task may add to the latency of all others.
+pub const STALL_US: u64 = 2_000;
+
+/// Least time between two reports of stalls of a core, in milliseconds.
+pub const STALL_REPORT_MS: u64 = 1_000;
+
+/// Names of tasks whose stalls are told apart on a core; those of any further ones are counted together.
+pub const STALL_NAMES_MAX: usize = 64;

@@ -14,6 +14,7 @@ use crate::driver::ListenOptions;
 use crate::executor::{Inner, Task};
 use crate::file::File;
 use crate::limits::DISK_PATIENCE_SECONDS;
+use crate::meter::LoopCounts;
 use crate::net::{Listener, RawSocket, TcpStream};
 use crate::op::{DirEntry, Op, OpenOptions, Output, Space, Stat};
 use crate::time::Instant;
@@ -53,7 +54,12 @@ impl Reactor {
         self.0.driver.borrow_mut().random_u64()
     }
 
-    /// Starts a task on this core.
+    /// What the loop of this core has done so far, and which tasks held it for too long.
+    pub fn loop_counts(&self) -> LoopCounts {
+        self.0.meter.counts(self.0.driver.borrow().counts())
+    }
+
+    /// Starts a task on this core. Its name is that under which stalls are reported.
     pub fn spawn<T: 'static>(
         &self,
         name: &'static str,

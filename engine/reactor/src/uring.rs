@@ -41,7 +41,7 @@ pub use self::thread::set_thread_nice;
 use self::flight::{Flight, Route, SendHeaders, Step, discard, into_handle};
 use self::helper::Helper;
 use self::wake::{Wake, WakeHandle};
-use crate::driver::{Driver, ListenOptions, Notify, Wait};
+use crate::driver::{Driver, DriverCounts, ListenOptions, Notify, Wait};
 use crate::limits::{RING_COMPLETIONS, RING_DRAIN_MS, RING_ENTRIES};
 use crate::op::{Completion, Handle, Op, OpId};
 use crate::time::Instant;
@@ -105,6 +105,7 @@ pub struct UringDriver {
     /// Addresses of the listeners that share theirs.
     shared_listeners: BTreeMap<Handle, SocketAddr>,
     spin: Duration,
+    counts: DriverCounts,
     random: ChaCha8Rng,
     _not_send: PhantomData<*const ()>,
 }
@@ -151,6 +152,7 @@ impl UringDriver {
             peers: Vec::new(),
             shared_listeners: BTreeMap::new(),
             spin: config.spin,
+            counts: DriverCounts::default(),
             random,
             _not_send: PhantomData,
         };
@@ -159,6 +161,7 @@ impl UringDriver {
 
     /// Puts a submission into the queue, or behind it when it is full.
     fn push(&mut self, entry: Entry) {
+        self.counts.submissions += 1;
         if !self.backlog.is_empty() || !push_entry(&mut self.ring, &entry) {
             self.backlog.push_back(entry);
         }
@@ -210,6 +213,7 @@ impl UringDriver {
             self.push(read.user_data(tag::WAKE_READ));
         }
         wake::drain_thread(|target| {
+            self.counts.submissions += 1;
             let entry = wake_message(&mut self.peers, target);
             if !self.backlog.is_empty() || !push_entry(&mut self.ring, &entry) {
                 self.backlog.push_back(entry);
@@ -234,6 +238,7 @@ impl UringDriver {
     }
 
     fn complete(&mut self, user_data: u64, result: i32, completions: &mut Vec<Completion>) {
+        self.counts.completions += 1;
         match user_data {
             tag::WAKE_READ => self.wake_read_armed = false,
             tag::WAKE_MESSAGE | tag::CANCEL => {}
@@ -292,7 +297,8 @@ impl UringDriver {
     }
 
     /// Passes submissions on and runs what the kernel has deferred, without waiting.
-    fn enter(&self) -> io::Result<()> {
+    fn enter(&mut self) -> io::Result<()> {
+        self.counts.enters += 1;
         entered(self.ring.submit())
     }
 
@@ -328,6 +334,7 @@ impl UringDriver {
         if !self.wake.park() {
             return self.poll();
         }
+        self.counts.enters += 1;
         let waited = match &timeout {
             Some(timeout) => self
                 .ring
@@ -407,6 +414,18 @@ impl Driver for UringDriver {
 
     fn now(&self) -> Instant {
         clock::now()
+    }
+
+    fn ticks(&self) -> u64 {
+        clock::ticks()
+    }
+
+    fn ticks_per_ms(&self) -> u64 {
+        clock::ticks_per_ms()
+    }
+
+    fn counts(&self) -> DriverCounts {
+        self.counts
     }
 
     fn unix_time_ms(&self) -> i64 {

@@ -216,3 +216,23 @@ fn a_busy_task_does_not_starve_timers_and_completions() {
         drop(spinning);
     });
 }
+
+#[test]
+fn the_loop_counts_what_goes_through_the_ring() {
+    run(1 << 20, |reactor| async move {
+        let before = reactor.loop_counts();
+        for _ in 0..10 {
+            reactor.sleep(Duration::from_micros(100)).await;
+            reactor.stat(std::path::Path::new("/")).await.unwrap();
+        }
+        let after = reactor.loop_counts();
+        assert!(after.turns >= before.turns + 20, "{after:?}");
+        assert!(after.polls >= before.polls + 20);
+        assert!(after.parks >= before.parks + 10);
+        assert_eq!(after.operations, before.operations + 10);
+        let (before, after) = (before.driver, after.driver);
+        assert!(after.submissions >= before.submissions + 10);
+        assert!(after.completions >= before.completions + 10);
+        assert!(after.enters >= before.enters + 10);
+    });
+}

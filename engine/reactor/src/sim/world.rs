@@ -304,6 +304,14 @@ impl SimWorld {
         drop(slots);
     }
 
+    /// Lets time pass as if the task that runs now held its core for so long. The other cores of the world stand still
+    /// meanwhile, and what is due comes late.
+    pub fn hold_core(&self, held: Duration) {
+        let nanos = u64::try_from(held.as_nanos()).unwrap_or(u64::MAX);
+        let mut state = self.0.state.borrow_mut();
+        state.now = state.now.saturating_add(nanos);
+    }
+
     /// Cuts the network in one direction.
     pub fn cut(&self, from: NodeId, to: NodeId) {
         self.0.state.borrow_mut().net.cut(from, to);
@@ -449,7 +457,8 @@ impl SimWorld {
             let Some(((at, _, _), event)) = state.queue.pop_first() else {
                 return;
             };
-            state.now = at;
+            // Later than it was due when a task has held its core meanwhile.
+            state.now = state.now.max(at);
             let summary = event.summary();
             state.trace.note(&[at, summary.0, summary.1, summary.2]);
             event

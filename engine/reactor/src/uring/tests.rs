@@ -169,3 +169,18 @@ fn more_operations_than_the_queues_hold_all_complete() {
     ids.dedup();
     assert_eq!(ids.len(), operations);
 }
+
+#[test]
+fn ticks_pass_at_the_rate_that_is_told() {
+    let per_ms = clock::ticks_per_ms();
+    let (from, began) = (clock::ticks(), clock::now());
+    while clock::now().since(began) < Duration::from_millis(20) {}
+    let (ticks, took) = (clock::ticks() - from, clock::now().since(began));
+    let nanos = u128::from(ticks) * 1_000_000 / u128::from(per_ms);
+    // Between two reads of both clocks the thread may be taken off its core: wide bounds, and no upper one that a busy
+    // machine could break.
+    assert!(
+        nanos >= took.as_nanos() * 9 / 10 - 1_000_000,
+        "{nanos} of {took:?}"
+    );
+}
