@@ -12,7 +12,7 @@
 //! the figures, answered or not. A percentile is told only from 100 samples above it on.
 //!
 //! **Must not know.** The engine and the wire format: it is a client like any other.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod driver;
 mod environment;

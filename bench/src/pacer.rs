@@ -54,14 +54,12 @@ impl Pacer {
     }
 }
 
-#[allow(
-    unsafe_code,
-    reason = "the runtime has no safe way to watch a descriptor that is no socket"
+#[expect(
+    deprecated,
+    reason = "unsound only for types whose descriptor changes; an owned one stays open and the same until it is dropped"
 )]
 fn register(timer: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: the descriptor is owned, so that it stays open and the same until it is dropped with the AsyncFd.
-    let registered = unsafe { AsyncFd::register(timer) };
-    registered.map_err(|error| error.into_parts().1)
+    AsyncFd::new(timer)
 }
 
 async fn sleep(timer: &AsyncFd<OwnedFd>, left: Duration) -> std::io::Result<()> {
