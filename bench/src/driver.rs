@@ -3,6 +3,12 @@
 //! A driver adds nothing: one connection is one client of its own with one TCP connection, a request goes out when it
 //! is given and is over when the system has acknowledged it, and nothing is collected, retried or dropped on the way.
 
+#[cfg(feature = "peers")]
+mod kafka;
+#[cfg(feature = "peers")]
+mod nats;
+#[cfg(feature = "peers")]
+mod redis;
 mod ringlog;
 
 use std::collections::BTreeMap;
@@ -255,12 +261,16 @@ impl DriverKind {
     pub async fn connect(self, bootstrap: &str) -> Result<Arc<dyn Driver>, DriverError> {
         match self {
             Self::Ringlog => Ok(Arc::new(ringlog::Ringlog::connect(bootstrap).await?)),
-            Self::Kafka | Self::Nats | Self::Redis | Self::Iggy => {
-                Err(DriverError::Unsupported(format!(
-                    "this program was built without the driver for {self}; build it with \
-                     `cargo build --release --features peers`"
-                )))
-            }
+            #[cfg(feature = "peers")]
+            Self::Kafka => Ok(Arc::new(kafka::Kafka::connect(bootstrap).await?)),
+            #[cfg(feature = "peers")]
+            Self::Nats => Ok(Arc::new(nats::Nats::connect(bootstrap).await?)),
+            #[cfg(feature = "peers")]
+            Self::Redis => Ok(Arc::new(redis::Redis::connect(bootstrap).await?)),
+            other => Err(DriverError::Unsupported(format!(
+                "this program was built without the driver for {other}; build it with \
+                 `cargo build --release --features peers`"
+            ))),
         }
     }
 }

@@ -12,16 +12,20 @@ pub(crate) async fn counters(bootstrap: &str, admin: Option<&str>) -> Counters {
     let Some(address) = admin.map(str::to_owned).or_else(|| usual_admin(bootstrap)) else {
         return Counters::new();
     };
+    let text = get(format!("http://{address}/metrics")).await;
+    parse(&text.unwrap_or_default())
+}
+
+/// What a server on this machine answers over HTTP; none when it does not.
+pub(crate) async fn get(url: String) -> Option<String> {
     let fetched = tokio::task::spawn_blocking(move || {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .build()
             .into();
-        let answer = agent.get(format!("http://{address}/metrics")).call();
-        answer.ok()?.body_mut().read_to_string().ok()
+        agent.get(url).call().ok()?.body_mut().read_to_string().ok()
     });
-    let text = fetched.await.ok().flatten().unwrap_or_default();
-    parse(&text)
+    fetched.await.ok().flatten()
 }
 
 /// The admin port of a broker that was started without a word about it: the one behind that of its clients.

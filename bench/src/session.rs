@@ -237,9 +237,10 @@ impl<'a> Session<'a> {
                 load: *load,
                 follow_bytes: is_followed.then_some(settings.fetch_bytes),
             },
-            PointWork::Consume { is_decoding, .. } => Work::Consume {
+            PointWork::Consume { is_decoding, shape } => Work::Consume {
                 fetch_bytes: settings.fetch_bytes,
                 is_decoding: *is_decoding,
+                records: self.fill_records(*shape),
             },
             PointWork::Device { .. } => {
                 let message = format!("{label} is no raw program").to_owned();
@@ -263,6 +264,7 @@ impl<'a> Session<'a> {
                 work: Work::Consume {
                     fetch_bytes: settings.fetch_bytes,
                     is_decoding: false,
+                    records: self.fill_records(fill::COLD),
                 },
                 connections: 1,
                 workers: 1,

@@ -177,6 +177,7 @@ async fn connect(plan: &Plan, worker: u32) -> Result<Connected, BenchError> {
         Work::Consume {
             fetch_bytes,
             is_decoding,
+            ..
         } => {
             let first = (0..worker).map(|one| dealt(plan.connections, one, plan.workers));
             let first: usize = first.sum();
@@ -206,8 +207,8 @@ impl Running {
     async fn run(&self, connected: Connected) -> Result<(), BenchError> {
         match self.plan.work {
             Work::Produce { shape, load, .. } => self.produce(shape, load, connected).await,
-            Work::Consume { .. } => {
-                self.consume(connected).await;
+            Work::Consume { records, .. } => {
+                self.consume(connected, records).await;
                 Ok(())
             }
         }
@@ -275,7 +276,7 @@ impl Running {
         }
     }
 
-    async fn consume(&self, connected: Connected) {
+    async fn consume(&self, connected: Connected, records: u64) {
         let mut readers = JoinSet::new();
         for (spec, consumer) in connected.consumers {
             let driver = Arc::clone(&connected.driver);
@@ -283,7 +284,7 @@ impl Running {
             let (begin, seen) = (self.begin, Rc::clone(&self.seen));
             readers.spawn_local(async move {
                 let mut again = async || driver.consumer(&stream, spec).await;
-                consume(consumer, &mut again, begin, &seen).await;
+                consume(consumer, records, &mut again, begin, &seen).await;
             });
         }
         while readers.join_next().await.is_some() {}

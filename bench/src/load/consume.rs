@@ -10,15 +10,29 @@ use crate::limits::ERROR_PAUSE;
 use crate::payload::Stamp;
 use crate::recorder::{Answered, Recorder};
 
-/// Reads until the window is over; at the end of the log it begins again, with another reader.
+/// Reads until the window is over; after `records`, which are all there are, it begins again with another reader.
 pub(crate) async fn consume(
     mut connection: Box<dyn ConsumerConnection>,
+    records: u64,
     again: &mut impl AsyncFnMut() -> Result<Box<dyn ConsumerConnection>, DriverError>,
     begin: Instant,
     seen: &RefCell<Recorder>,
 ) {
     let until = seen.borrow().window.until;
+    let mut read = 0;
     loop {
+        if read >= records {
+            match again().await {
+                Ok(restarted) => {
+                    connection = restarted;
+                    read = 0;
+                }
+                Err(error) => {
+                    seen.borrow_mut().failed(1, &error.to_string());
+                    tokio::time::sleep(ERROR_PAUSE).await;
+                }
+            }
+        }
         let sent = begin.elapsed();
         if sent >= until {
             return;
@@ -31,16 +45,11 @@ pub(crate) async fn consume(
                 continue;
             }
         };
+        // A reader that has just begun may need more than one poll for its first records.
         if polled == Polled::default() {
-            match again().await {
-                Ok(restarted) => connection = restarted,
-                Err(error) => {
-                    seen.borrow_mut().failed(1, &error.to_string());
-                    tokio::time::sleep(ERROR_PAUSE).await;
-                }
-            }
             continue;
         }
+        read += polled.records;
         let mut seen = seen.borrow_mut();
         seen.sent(sent, sent);
         seen.answered(Answered {

@@ -12,6 +12,14 @@ use crate::error::BenchError;
 use crate::load::Shape;
 use crate::payload::Request;
 
+/// What a cold reader reads: records of a usual size in large batches.
+pub(super) const COLD: Shape = Shape {
+    record_bytes: 1024,
+    batch_records: 1000,
+    partitions: 1,
+    keys: None,
+};
+
 /// Requests under way while a stream is filled.
 const IN_FLIGHT: usize = 8;
 
@@ -25,13 +33,7 @@ impl Session<'_> {
         let mut filled = Vec::with_capacity(targets.len());
         for &target in targets {
             if plan.has_cold_reader && self.targets[target].cold.is_none() {
-                let shape = Shape {
-                    record_bytes: 1024,
-                    batch_records: 1024,
-                    partitions: 1,
-                    keys: None,
-                };
-                let cold = self.fill(target, shape).await?;
+                let cold = self.fill(target, COLD).await?;
                 self.targets[target].cold = cold;
             }
             filled.push(match plan.work {
@@ -40,6 +42,20 @@ impl Session<'_> {
             });
         }
         Ok(filled)
+    }
+
+    /// Requests that fill a stream, the same number for each partition.
+    fn fill_requests(&self, shape: Shape) -> u64 {
+        let requests = self
+            .settings
+            .fill_bytes
+            .div_ceil(shape.request_bytes() as u64);
+        requests.next_multiple_of(u64::from(shape.partitions))
+    }
+
+    /// Records of each partition of a stream that was filled.
+    pub(super) fn fill_records(&self, shape: Shape) -> u64 {
+        self.fill_requests(shape) / u64::from(shape.partitions) * shape.batch_records as u64
     }
 
     /// A new stream with as many bytes as the settings say; none for the raw programs.
@@ -57,8 +73,7 @@ impl Session<'_> {
         let connection = driver.producer(&stream).await;
         let connection = connection.map_err(BenchError::of(&name))?;
         let request = Request::random(shape.batch_records, shape.record_bytes);
-        let request_bytes = shape.request_bytes() as u64;
-        let requests = self.settings.fill_bytes.div_ceil(request_bytes);
+        let requests = self.fill_requests(shape);
         let mut told = Instant::now();
         let (mut sent, mut stored) = (0_u64, 0_u64);
         let mut under_way = FuturesUnordered::new();

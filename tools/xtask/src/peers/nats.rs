@@ -19,9 +19,11 @@ pub(super) fn prepare(
         Variant::Durable => "  sync_interval: always\n",
         Variant::Default => "",
     };
+    let port = server.port();
+    // Where clients ask whether it syncs.
+    let monitoring = port + 1;
     let settings = format!(
-        "host: 127.0.0.1\nport: {}\nmax_payload: 8388608\njetstream {{\n  store_dir: \"{}\"\n{sync}}}\n",
-        server.port(),
+        "host: 127.0.0.1\nport: {port}\nhttp: 127.0.0.1:{monitoring}\nmax_payload: 8388608\njetstream {{\n  store_dir: \"{}\"\n{sync}}}\n",
         folder.join("data").display()
     );
     let settings = write_settings(folder, "nats.conf", &settings)?;
