@@ -9,13 +9,14 @@ use ringlog_log::{
     ChangeError, Durability, FileError, Log, LogConfig, LogEnv, OpenError, ReadError,
     RecoveryReport, TimestampOffset, delete_directory,
 };
-use ringlog_reactor::Reactor;
+use ringlog_reactor::{Instant, Reactor};
 use ringlog_record::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
 use crate::closing::{CloseError, Closing};
 use crate::error::{FetchError, ProduceError};
 use crate::fetch::{FetchSpec, Fetched};
 use crate::leader::{Acks, Action, Event, LeaderMachine, LeaderStart, Stability};
+use crate::marks::StableMarks;
 use crate::produce::{Outcome, PendingProduce, Tickets};
 use crate::recent::RecentEnds;
 use crate::status::{PartitionEnds, PartitionStatus};
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) tickets: RefCell<Tickets>,
     pub(crate) waiters: RefCell<Waiters>,
     pub(crate) recent_ends: RefCell<RecentEnds>,
+    pub(crate) stable_marks: RefCell<StableMarks>,
     pub(crate) closing: Closing,
     /// What the machine asked for last; kept for its memory.
     actions: RefCell<Vec<Action>>,
@@ -91,6 +93,7 @@ impl Partition {
             tickets: RefCell::default(),
             waiters: RefCell::default(),
             recent_ends: RefCell::new(recent_ends),
+            stable_marks: RefCell::default(),
             closing: Closing::default(),
             actions: RefCell::default(),
         });
@@ -276,7 +279,11 @@ fn on_stable(partition: &Weak<Inner>, stable_end: Option<Offset>) {
         return;
     };
     match stable_end {
-        Some(stable_end) => partition.step(Event::LocalStable(stable_end)),
+        Some(stable_end) => {
+            let now = partition.reactor.now();
+            partition.stable_marks.borrow_mut().note(stable_end, now);
+            partition.step(Event::LocalStable(stable_end));
+        }
         None => partition.end(),
     }
 }
@@ -317,16 +324,19 @@ impl Inner {
     pub(crate) fn step(&self, event: Event) {
         let mut actions = self.actions.take();
         self.machine.borrow_mut().step(event, &mut actions);
+        let mut now = None;
         for action in actions.drain(..) {
-            self.act(action);
+            self.act(action, &mut now);
         }
         self.actions.replace(actions);
     }
 
-    fn act(&self, action: Action) {
+    /// Carries an action out; the clock is read once for all actions of a step.
+    fn act(&self, action: Action, now: &mut Option<Instant>) {
         match action {
             Action::Acknowledge { ticket, level } => {
-                let outcome = Outcome::Acknowledged(level);
+                let now = *now.get_or_insert_with(|| self.reactor.now());
+                let outcome = Outcome::Acknowledged(level, now);
                 self.tickets.borrow_mut().settle(ticket, outcome);
             }
             Action::Abandon(ticket) => {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_channel::oneshot;
 use ringlog_log::Appended;
+use ringlog_reactor::Instant;
 
 use crate::error::ProduceError;
 use crate::leader::{AckLevel, Acks, Event, Ticket};
@@ -23,11 +24,24 @@ pub struct ProduceAck {
     pub level: AckLevel,
     /// The partition at the time of the answer.
     pub ends: PartitionEnds,
+    /// When it came so far.
+    pub times: ProduceTimes,
+}
+
+/// When a produce reached each stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProduceTimes {
+    /// It was in the log.
+    pub appended: Instant,
+    /// It was stable on the leader. Not before `appended`, and not behind `acknowledged`.
+    pub stable: Instant,
+    /// It was as stable as its acks asked for.
+    pub acknowledged: Instant,
 }
 
 /// What is to become of a ticket.
 pub(crate) enum Outcome {
-    Acknowledged(AckLevel),
+    Acknowledged(AckLevel, Instant),
     Abandoned,
 }
 
@@ -60,6 +74,9 @@ impl Tickets {
 pub struct PendingProduce {
     partition: Rc<Inner>,
     appended: Appended,
+    appended_at: Instant,
+    /// Whether it was stable as soon as it was appended.
+    is_stable: bool,
     outcome: oneshot::Receiver<Outcome>,
 }
 
@@ -67,6 +84,20 @@ impl PendingProduce {
     /// Where the records are.
     pub fn appended(&self) -> Appended {
         self.appended
+    }
+
+    fn times(&self, acknowledged: Instant) -> ProduceTimes {
+        let marks = self.partition.stable_marks.borrow();
+        let stable = match self.is_stable {
+            true => self.appended_at,
+            // An answer that did not wait for it ends the stage.
+            false => marks.reached(self.appended.log_end).unwrap_or(acknowledged),
+        };
+        ProduceTimes {
+            appended: self.appended_at,
+            stable: stable.max(self.appended_at).min(acknowledged),
+            acknowledged,
+        }
     }
 }
 
@@ -78,10 +109,11 @@ impl Future for PendingProduce {
             return Poll::Pending;
         };
         Poll::Ready(match outcome {
-            Ok(Outcome::Acknowledged(level)) => Ok(ProduceAck {
+            Ok(Outcome::Acknowledged(level, acknowledged)) => Ok(ProduceAck {
                 appended: self.appended,
                 level,
                 ends: self.partition.ends(),
+                times: self.times(acknowledged),
             }),
             Ok(Outcome::Abandoned) | Err(oneshot::Canceled) => Err(ProduceError::UnknownOutcome {
                 base_offset: self.appended.base_offset,
@@ -106,16 +138,20 @@ impl Inner {
         self.recent_ends
             .borrow_mut()
             .note(appended.log_end, batches.len());
+        let appended_at = self.reactor.now();
         let (ticket, outcome) = self.tickets.borrow_mut().issue();
+        let stable_end = self.log.stable_end();
         self.step(Event::Appended {
             ticket,
             acks,
             end: appended.log_end,
-            stable_end: self.log.stable_end(),
+            stable_end,
         });
         Ok(PendingProduce {
             partition: Rc::clone(self),
             appended,
+            appended_at,
+            is_stable: stable_end >= appended.log_end,
             outcome,
         })
     }

@@ -380,3 +380,36 @@ fn a_full_device_does_not_keep_durable_records_from_being_deleted() {
         assert_eq!(pending.await.unwrap().level, AckLevel::AllDurable);
     });
 }
+
+#[test]
+fn an_acknowledgement_says_when_each_stage_was_reached() {
+    let world = World::new(40);
+    world.run(|env| async move {
+        let partition = open(&env, 1, Durability::Sync).await;
+        env.reactor.sleep(Duration::from_millis(1)).await;
+        let began = env.reactor.now();
+        let times = |acks| {
+            let pending = partition.produce(&batch(b"a"), acks).unwrap();
+            async move { pending.await.unwrap().times }
+        };
+        let all = times(Acks::All).await;
+        assert_eq!(all.appended, began, "nothing waits for an append");
+        let flushed = all.stable.since(all.appended);
+        assert!(flushed > Duration::from_micros(50), "a write and a sync");
+        assert_eq!(all.acknowledged, all.stable, "nobody else is in sync");
+        let none = times(Acks::None).await;
+        assert_eq!(
+            (none.stable, none.acknowledged),
+            (none.appended, none.appended)
+        );
+        partition.close().await.unwrap();
+    });
+    let world = World::new(41);
+    world.run(|env| async move {
+        let partition = open(&env, 1, Durability::Async).await;
+        let ack = partition.produce(&batch(b"a"), Acks::All).unwrap().await;
+        let times = ack.unwrap().times;
+        assert_eq!(times.stable, times.appended, "stable in memory");
+        assert_eq!(times.acknowledged, times.appended);
+    });
+}
