@@ -30,7 +30,12 @@ pub(crate) enum Work {
         follow_bytes: Option<u32>,
     },
     /// The stream is read from its start, over and over, by each connection.
-    Consume { fetch_bytes: u32, is_decoding: bool },
+    Consume {
+        fetch_bytes: u32,
+        is_decoding: bool,
+        /// Records of each partition.
+        records: u64,
+    },
 }
 
 /// One run, as all workers know it.
