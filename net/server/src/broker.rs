@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use ringlog_log::SpaceGauge;
 use ringlog_reactor::{CoreHandle, CoreMain, CoreSpec, Platform, mailbox};
-use ringlog_record::{BrokerId, PartitionIndex};
+use ringlog_record::{BrokerId, PartitionIndex, ShardId};
 use ringlog_shard::mesh;
 
 use crate::control::request::ControlRequest;
@@ -18,6 +18,7 @@ use crate::control::{BrokerError, ControlTask};
 use crate::limits::{COMMANDS_MAX, CONNECTIONS_MAX, RETENTION_INTERVAL, SHARD_MEMORY_BYTES_MIN};
 use crate::metrics::ShardMetrics;
 use crate::shard::{self, BulkFactory, ShardSetup};
+use crate::slow::SlowRequest;
 
 /// What a broker is to be.
 #[derive(Clone, Debug)]
@@ -164,6 +165,15 @@ pub struct Health {
     pub offline: Vec<OfflinePartition>,
 }
 
+/// The slowest requests of a shard in the last minutes, the slowest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardSlow {
+    /// Which shard.
+    pub shard: ShardId,
+    /// The requests, each with the name of its topic if it has one that is still there.
+    pub requests: Vec<(Option<String>, SlowRequest)>,
+}
+
 /// Asks and stops a broker, from any thread.
 #[derive(Clone)]
 pub struct BrokerHandle {
@@ -178,6 +188,15 @@ impl BrokerHandle {
     /// [`BrokerError::Stopped`] when the broker does not answer any more.
     pub async fn metrics(&self) -> Result<Vec<ShardMetrics>, BrokerError> {
         self.ask(ControlRequest::Metrics).await
+    }
+
+    /// Which requests were the slowest of late, by shard.
+    ///
+    /// # Errors
+    ///
+    /// As for [`BrokerHandle::metrics`].
+    pub async fn slow(&self) -> Result<Vec<ShardSlow>, BrokerError> {
+        self.ask(ControlRequest::Slow).await
     }
 
     /// Whether all is well.

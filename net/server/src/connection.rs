@@ -17,18 +17,18 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 use ringlog_reactor::{Instant, Signal, TcpStream};
 use ringlog_shard::Budget;
-use ringlog_wire::{Api, ErrorResponse, FrameError, FrameHeader};
+use ringlog_wire::{Api, ErrorCode, ErrorResponse, FrameError, FrameHeader};
 
 pub(crate) use self::hello::SOFTWARE;
 use self::outbox::Outbox;
 use self::reader::{FrameReader, ReadError};
 use crate::ending::Ending;
 use crate::failure::Failure;
-use crate::handlers::{self, Begun, Request, Response, Session};
+use crate::handlers::{self, Begun, Ended, Request, Response, Session};
 use crate::limits::{CONNECTION_ANSWER_BYTES_MAX, IDLE_TIMEOUT, REQUESTS_IN_FLIGHT_MAX};
-use crate::metrics::Verdict;
 use crate::shard::Shard;
 use crate::shard::peer::HandOver;
+use crate::slow::SlowRequest;
 
 /// Says hello to a connection that came in here.
 pub(crate) fn greet(shard: &Rc<Shard>, stream: TcpStream) {
@@ -249,8 +249,8 @@ impl Connection {
     /// Begins a request. Returns when the next one may begin without overtaking it.
     async fn begin(self: &Rc<Self>, request: Request) {
         let shard = &self.session.shard;
-        let began = shard.reactor.now();
-        self.active.set(began);
+        let received = request.received;
+        self.active.set(received);
         let header = request.header;
         let api = match header.api() {
             Ok(api) => api,
@@ -265,14 +265,14 @@ impl Connection {
         in_flight.set(in_flight.get() + 1);
         self.in_flight.set(self.in_flight.get() + 1);
         match handlers::begin(&self.session, api, request).await {
-            Begun::Done(result) => self.end(api, &header, began, result),
+            Begun::Done(outcome) => self.end(api, &header, received, outcome.into()),
             Begun::Running(work) => {
                 let connection = Rc::clone(self);
                 shard
                     .reactor
                     .spawn(api.name(), async move {
-                        let result = work.await;
-                        connection.end(api, &header, began, result);
+                        let ended = work.await;
+                        connection.end(api, &header, received, ended);
                     })
                     .detach();
             }
@@ -280,24 +280,31 @@ impl Connection {
     }
 
     /// A request has come to its end.
-    fn end(
-        &self,
-        api: Api,
-        header: &FrameHeader,
-        began: Instant,
-        result: Result<Option<Response>, Failure>,
-    ) {
+    fn end(&self, api: Api, header: &FrameHeader, received: Instant, ended: Ended) {
         let shard = &self.session.shard;
         let now = shard.reactor.now();
         self.active.set(now);
-        let took = now.since(began);
-        let verdict = if result.is_ok() {
-            Verdict::Served
-        } else {
-            Verdict::Refused
-        };
-        shard.metrics.answered(api, took, verdict);
-        let response = match result {
+        let Ended { outcome, notes } = ended;
+        let error = outcome
+            .as_ref()
+            .map_or_else(|failure| failure.code, |_| ErrorCode::None);
+        let took = now.since(received);
+        shard.metrics.answered(api, took, error);
+        if let Some(stages) = &notes.stages {
+            shard.metrics.produced(stages);
+        }
+        // What there was nothing for was not slow.
+        let took = took.saturating_sub(notes.parked);
+        shard.slow.note(took, now, || SlowRequest {
+            api,
+            partition: notes.partition,
+            bytes: notes.bytes,
+            error,
+            took,
+            stages: notes.stages,
+            answered_unix_ms: shard.reactor.unix_time_ms(),
+        });
+        let response = match outcome {
             Ok(response) => response,
             Err(failure) => {
                 tracing::debug!(%api, code = failure.code.name(), reason = %failure.message, "a request is refused");

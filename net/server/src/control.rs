@@ -24,10 +24,11 @@ use ringlog_reactor::mailbox;
 
 use self::request::ControlRequest;
 use self::shards::Shards;
-use crate::broker::{BrokerConfig, Health, OfflinePartition};
+use crate::broker::{BrokerConfig, Health, OfflinePartition, ShardSlow};
 use crate::cluster_view::{BrokerView, ClusterView, PartitionView, TopicView};
 use crate::connection::SOFTWARE;
 use crate::shard::command::ShardCommand;
+use crate::slow::SlowRequest;
 
 /// Why a broker did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +153,9 @@ impl<S: MetadataStore> Serving<S> {
                 ControlRequest::Metrics(answer) => {
                     answer.send(self.shards.metrics().await).ok();
                 }
+                ControlRequest::Slow(answer) => {
+                    answer.send(self.slow().await).ok();
+                }
                 ControlRequest::Health(answer) => {
                     answer.send(self.health().await).ok();
                 }
@@ -215,6 +219,25 @@ impl<S: MetadataStore> Serving<S> {
             view.owners.insert(id, one.shard(self.shard_count));
         }
         view
+    }
+
+    /// The slowest requests of each shard, with the names of the topics that are still there.
+    async fn slow(&self) -> Vec<ShardSlow> {
+        let names = self.controller.list();
+        let name_of = |request: &SlowRequest| {
+            let id = request.partition?.topic;
+            let topic = names.iter().find(|topic| topic.topic_id == id)?;
+            Some(topic.name.to_string())
+        };
+        let shards = self.shards.slow().await.into_iter();
+        let shards = shards.map(|(shard, requests)| ShardSlow {
+            shard,
+            requests: requests
+                .into_iter()
+                .map(|request| (name_of(&request), request))
+                .collect(),
+        });
+        shards.collect()
     }
 
     async fn health(&self) -> Health {

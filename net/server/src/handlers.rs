@@ -13,11 +13,14 @@ mod produce;
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
+use ringlog_reactor::Instant;
+use ringlog_record::TopicPartition;
 use ringlog_shard::{Budget, Share};
-use ringlog_wire::{Api, Body, ErrorCode, FrameError, FrameHeader, Message, frame};
+use ringlog_wire::{Api, Body, ErrorCode, FrameError, FrameHeader, Message, ProduceReceipt, frame};
 
 use crate::control::request::ControlRequest;
 use crate::ending::Ending;
@@ -32,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) head: Bytes,
     /// What follows the body.
     pub(crate) payload: Bytes,
+    /// When its last byte had come in.
+    pub(crate) received: Instant,
     /// The memory that it holds, when it is large.
     pub(crate) _memory: Option<Share>,
 }
@@ -70,8 +75,34 @@ impl Response {
 /// What a request comes to: an answer, none when it wants none, or why it is refused as a whole.
 pub(crate) type Outcome = Result<Option<Response>, Failure>;
 
+/// A request that has come to its end.
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) notes: Notes,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        let notes = Notes::default();
+        Self { outcome, notes }
+    }
+}
+
+/// What is worth knowing of a request afterwards.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Notes {
+    /// What it was about, if one partition: the first of several, or the one acknowledged last.
+    pub(crate) partition: Option<TopicPartition>,
+    /// Bytes of records, in or out.
+    pub(crate) bytes: u64,
+    /// Where the time of a produce went that was acknowledged.
+    pub(crate) stages: Option<ProduceReceipt>,
+    /// How long it was parked because there was nothing for it.
+    pub(crate) parked: Duration,
+}
+
 /// A request that goes on by itself.
-pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome>>>;
+pub(crate) type Running = Pin<Box<dyn Future<Output = Ended>>>;
 
 /// A request that was begun.
 pub(crate) enum Begun {
@@ -79,6 +110,11 @@ pub(crate) enum Begun {
     Done(Outcome),
     /// Its answer comes later; other requests may be begun meanwhile.
     Running(Running),
+}
+
+/// A request that goes on by itself, and of which nothing is worth knowing afterwards.
+fn running(work: impl Future<Output = Outcome> + 'static) -> Begun {
+    Begun::Running(Box::pin(async move { work.await.into() }))
 }
 
 /// What the requests of one connection share.
@@ -106,12 +142,12 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
         Api::Fetch => Begun::Running(Box::pin(fetch::handle(Rc::clone(session), request))),
         Api::Metadata => Begun::Done(metadata::handle(&shard, &request)),
         Api::DescribeCluster => Begun::Done(describe_cluster::handle(&shard, &request)),
-        Api::ListOffsets => Begun::Running(Box::pin(list_offsets::handle(shard, request))),
-        Api::DeleteRecords => Begun::Running(Box::pin(delete_records::handle(shard, request))),
-        Api::CreateTopic => Begun::Running(Box::pin(create_topic::handle(shard, request))),
-        Api::DeleteTopic => Begun::Running(Box::pin(delete_topic::handle(shard, request))),
-        Api::AlterTopic => Begun::Running(Box::pin(alter_topic::handle(shard, request))),
-        Api::DescribeTopic => Begun::Running(Box::pin(describe_topic::handle(shard, request))),
+        Api::ListOffsets => running(list_offsets::handle(shard, request)),
+        Api::DeleteRecords => running(delete_records::handle(shard, request)),
+        Api::CreateTopic => running(create_topic::handle(shard, request)),
+        Api::DeleteTopic => running(delete_topic::handle(shard, request)),
+        Api::AlterTopic => running(alter_topic::handle(shard, request)),
+        Api::DescribeTopic => running(describe_topic::handle(shard, request)),
     }
 }
 

@@ -21,7 +21,11 @@ mod handlers;
 pub mod limits;
 pub mod metrics;
 mod shard;
+pub mod slow;
+mod stages;
 
-pub use broker::{BrokerConfig, BrokerHandle, BrokerParts, Health, OfflinePartition, start};
+pub use broker::{
+    BrokerConfig, BrokerHandle, BrokerParts, Health, OfflinePartition, ShardSlow, start,
+};
 pub use control::{BrokerError, ControlTask};
 pub use shard::BulkFactory;

@@ -125,3 +125,11 @@ const _: () = assert!(RECV_BYTES_MIN >= 32 + HELLO_BODY_BYTES_MAX / 2);
 const _: () = assert!(RECV_BYTES_MIN <= RECV_BYTES_MAX && RECV_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SHARD_MEMORY_BYTES_MIN >= 2 * FRAME_BYTES_MAX + PAYLOAD_BYTES_MAX / 2);
 const _: () = assert!(CACHE_PART.0 < CACHE_PART.1);
+
+/// Slow requests that a shard remembers of each of two windows; 160 bytes each.
+pub const SLOW_REQUESTS_MAX: usize = 64;
+
+/// How long a window is: slow requests are shown for one to two of them.
+pub const SLOW_WINDOW: Duration = Duration::from_secs(300);
+
+const _: () = assert!(size_of::<crate::slow::SlowRequest>() <= 160);

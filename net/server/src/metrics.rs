@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use ringlog_log::{Counter, LogCounters};
+use ringlog_reactor::LoopCounts;
 use ringlog_record::ShardId;
-use ringlog_wire::Api;
+use ringlog_wire::{Api, ErrorCode, ProduceReceipt};
 
 pub mod prometheus;
+mod stages;
+
+pub use self::stages::StageLatencies;
 
 /// Largest latency that is told apart, in microseconds: one minute.
 const LATENCY_US_MAX: u64 = 60_000_000;
@@ -20,6 +24,7 @@ const LATENCY_DIGITS: u8 = 2;
 #[derive(Default)]
 pub(crate) struct Metrics {
     apis: RefCell<Vec<ApiCounts>>,
+    stages: RefCell<StageLatencies>,
     pub(crate) received_bytes: Counter,
     pub(crate) sent_bytes: Counter,
     pub(crate) connections: Cell<u64>,
@@ -59,16 +64,9 @@ impl ApiCounts {
     }
 }
 
-/// Whether an answer was an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Served,
-    Refused,
-}
-
 impl Metrics {
     /// Notes an answer.
-    pub(crate) fn answered(&self, api: Api, took: Duration, verdict: Verdict) {
+    pub(crate) fn answered(&self, api: Api, took: Duration, error: ErrorCode) {
         let mut apis = self.apis.borrow_mut();
         if !apis.iter().any(|counts| counts.api == api) {
             apis.extend(ApiCounts::new(api));
@@ -77,9 +75,14 @@ impl Metrics {
             return;
         };
         counts.requests += 1;
-        counts.errors += u64::from(verdict == Verdict::Refused);
+        counts.errors += u64::from(error != ErrorCode::None);
         let micros = u64::try_from(took.as_micros()).unwrap_or(LATENCY_US_MAX);
         counts.latency_us.saturating_record(micros.max(1));
+    }
+
+    /// Notes where the time of a produce went.
+    pub(crate) fn produced(&self, stages: &ProduceReceipt) {
+        self.stages.borrow_mut().record(stages);
     }
 
     /// What was counted until now.
@@ -88,10 +91,13 @@ impl Metrics {
         shard: ShardId,
         gauges: Gauges,
         log: &LogCounters,
+        loops: LoopCounts,
     ) -> ShardMetrics {
         ShardMetrics {
             shard,
             apis: self.apis.borrow().clone(),
+            stages: self.stages.borrow().clone(),
+            loops,
             received_bytes: self.received_bytes.get(),
             sent_bytes: self.sent_bytes.get(),
             connections: self.connections.get(),
@@ -181,6 +187,10 @@ pub struct ShardMetrics {
     pub shard: ShardId,
     /// By kind of request.
     pub apis: Vec<ApiCounts>,
+    /// Where the time of produces went.
+    pub stages: StageLatencies,
+    /// What the loop of its core has done.
+    pub loops: LoopCounts,
     /// Bytes received from clients.
     pub received_bytes: u64,
     /// Bytes sent to clients.

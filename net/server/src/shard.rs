@@ -40,6 +40,7 @@ use crate::limits::{
     RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART, part_of,
 };
 use crate::metrics::Metrics;
+use crate::slow::SlowRequests;
 
 pub(crate) use self::run::run;
 
@@ -66,6 +67,7 @@ pub(crate) struct Shard {
     pub(crate) router: Router<PeerRequest, PeerReply>,
     pub(crate) control: mailbox::Sender<ControlRequest>,
     pub(crate) metrics: Metrics,
+    pub(crate) slow: SlowRequests,
     data_dir: PathBuf,
     env: LogEnv,
     partitions: RefCell<BTreeMap<TopicPartition, Partition>>,
@@ -104,6 +106,7 @@ impl Shard {
         Self {
             me: router.me(),
             broker: setup.broker,
+            slow: SlowRequests::new(reactor.now()),
             reactor,
             router,
             control: setup.control.clone(),

@@ -9,7 +9,7 @@
 use std::io;
 
 use bytes::Bytes;
-use ringlog_reactor::{AlignedBuf, TcpStream};
+use ringlog_reactor::{AlignedBuf, Instant, TcpStream};
 use ringlog_wire::limits::HEADER_BYTES;
 use ringlog_wire::{FrameError, FrameHeader, frame};
 
@@ -40,6 +40,8 @@ pub(super) struct FrameReader<'a> {
     stream: &'a TcpStream,
     /// Received, and not handed out.
     received: Bytes,
+    /// When the last of it came in.
+    received_at: Instant,
     recv_bytes: usize,
     /// The header of the frame that `received` begins with, or of the one handed out last.
     header: Option<FrameHeader>,
@@ -51,6 +53,7 @@ impl<'a> FrameReader<'a> {
             shard,
             stream,
             received: Bytes::new(),
+            received_at: Instant::default(),
             recv_bytes: RECV_BYTES_MIN,
             header: None,
         }
@@ -97,6 +100,7 @@ impl<'a> FrameReader<'a> {
             header,
             head,
             payload,
+            received: self.received_at,
             _memory: None,
         })
     }
@@ -124,6 +128,7 @@ impl<'a> FrameReader<'a> {
             self.recv_bytes = (self.recv_bytes / 4).max(RECV_BYTES_MIN);
         }
         self.received = buf.freeze(bytes);
+        self.received_at = self.shard.reactor.now();
         Ok(true)
     }
 
@@ -138,6 +143,7 @@ impl<'a> FrameReader<'a> {
         let received = self.shard.reactor.timeout(FRAME_TIMEOUT, receive).await;
         let (buf, bytes) = received.map_err(|_| ReadError::TimedOut)??;
         self.received = buf.freeze(bytes);
+        self.received_at = self.shard.reactor.now();
         Ok(())
     }
 
@@ -156,6 +162,7 @@ impl<'a> FrameReader<'a> {
             header,
             head,
             payload,
+            received: self.received_at,
             _memory: Some(memory),
         })
     }
@@ -176,6 +183,7 @@ impl<'a> FrameReader<'a> {
         let receive = self.receive_until(buf, have, until);
         let received = self.shard.reactor.timeout(FRAME_TIMEOUT, receive).await;
         let (buf, bytes) = received.map_err(|_| ReadError::TimedOut)??;
+        self.received_at = self.shard.reactor.now();
         Ok(buf.freeze(bytes))
     }
 

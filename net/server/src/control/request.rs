@@ -6,7 +6,7 @@ use ringlog_wire::{
     DeleteTopicResponse, DescribeTopicResponse,
 };
 
-use crate::broker::Health;
+use crate::broker::{Health, ShardSlow};
 use crate::failure::Failure;
 use crate::metrics::ShardMetrics;
 
@@ -26,6 +26,8 @@ pub(crate) enum ControlRequest {
     DescribeTopic(String, Answer<DescribeTopicResponse>),
     /// What the shards have counted.
     Metrics(oneshot::Sender<Vec<ShardMetrics>>),
+    /// Which requests were the slowest of late, by shard.
+    Slow(oneshot::Sender<Vec<ShardSlow>>),
     /// Whether all is well.
     Health(oneshot::Sender<Health>),
     /// Stop.
@@ -43,7 +45,7 @@ impl ControlRequest {
             Self::AlterTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::DescribeTopic(_, answer) => drop(answer.send(Err(failure))),
             // Without an answer, the handle says that the broker has stopped.
-            Self::Metrics(_) | Self::Health(_) => {}
+            Self::Metrics(_) | Self::Slow(_) | Self::Health(_) => {}
             Self::Shutdown(answer) => return Some(answer),
         }
         None

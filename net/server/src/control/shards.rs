@@ -16,6 +16,7 @@ use crate::metrics::ShardMetrics;
 use crate::shard::command::{
     Answer, DirectoryCommand, DirectoryFound, PartitionReport, ShardCommand,
 };
+use crate::slow::SlowRequest;
 
 /// The way to the shards.
 #[derive(Clone)]
@@ -102,6 +103,10 @@ impl Shards {
     pub(super) async fn metrics(&self) -> Vec<ShardMetrics> {
         self.ask_all(|answer| ShardCommand::Metrics { answer })
             .await
+    }
+
+    pub(super) async fn slow(&self) -> Vec<(ShardId, Vec<SlowRequest>)> {
+        self.ask_all(|answer| ShardCommand::Slow { answer }).await
     }
 
     pub(super) async fn delete(&self, topic: TopicId) -> Result<(), String> {

@@ -14,7 +14,7 @@ use ringlog_wire::{
     ErrorCode, FetchPartition, FetchRequest, FetchResponseDraft, FetchedPartition, PartitionState,
 };
 
-use super::{Outcome, Request, Response, Session};
+use super::{Ended, Notes, Outcome, Request, Response, Session};
 use crate::failure::Failure;
 use crate::limits::{FETCH_WAIT_MAX, WATCH_BYTES};
 use crate::shard::Shard;
@@ -44,13 +44,19 @@ impl Wanted {
     }
 }
 
-pub(super) async fn handle(session: Rc<Session>, request: Request) -> Outcome {
+pub(super) async fn handle(session: Rc<Session>, request: Request) -> Ended {
+    let mut notes = Notes::default();
+    let outcome = answer(&session, request, &mut notes).await;
+    Ended { outcome, notes }
+}
+
+async fn answer(session: &Session, request: Request, notes: &mut Notes) -> Outcome {
     let shard = &session.shard;
     let header = request.header;
     let wanted = decode(shard, &request)?;
     drop(request);
     let deadline = shard.reactor.now() + wanted.max_wait;
-    let mut read = Read::collect(&session, &wanted).await;
+    let mut read = Read::collect(session, &wanted).await;
     let left = deadline.since(shard.reactor.now());
     let may_wait = !left.is_zero() && !session.ending.has_come();
     if may_wait
@@ -59,11 +65,15 @@ pub(super) async fn handle(session: Rc<Session>, request: Request) -> Outcome {
     {
         // What was read is not held on to while waiting.
         drop(read);
+        let parked = shard.reactor.now();
         select(pin!(watch(shard, &wanted, left)), session.ending.wait()).await;
+        notes.parked = shard.reactor.now().since(parked);
         // What is there now is the answer, be it less: one owner had enough when it was looked at, and what the
         // request allows of each partition may be less than the least that it wants of all.
-        read = Read::collect(&session, &wanted).await;
+        read = Read::collect(session, &wanted).await;
     }
+    notes.partition = read.collected.first().map(|one| one.id);
+    notes.bytes = read.collected.iter().map(|one| one.bytes() as u64).sum();
     respond(shard, &header, read)
 }
 

@@ -7,14 +7,16 @@ use ringlog_record::TopicPartition;
 use ringlog_replication::Acks;
 use ringlog_shard::{Lane, Reply};
 use ringlog_wire::{
-    AckLevel, ErrorCode, PartitionState, ProduceRequest, ProduceResponseDraft, ProducedPartition,
+    AckLevel, ErrorCode, PartitionState, ProduceReceipt, ProduceRequest, ProduceResponseDraft,
+    ProducedPartition,
 };
 
-use super::{Begun, Outcome, Request, Response};
+use super::{Begun, Ended, Notes, Outcome, Request, Response};
 use crate::failure::Failure;
 use crate::shard::Shard;
-use crate::shard::data::BegunProduce;
+use crate::shard::data::{BegunProduce, ProduceSpec};
 use crate::shard::peer::{PeerReply, PeerRequest, Produced};
+use crate::stages::Stages;
 
 /// A partition of the request.
 enum Part {
@@ -40,11 +42,17 @@ pub(super) async fn begin(shard: Rc<Shard>, request: Request) -> Begun {
                 forward(&shard, id, &request, range, wanted.acks, owner).await
             }
             // Nobody owns it: this shard says so as well as any.
-            _ => Part::Here(shard.begin_produce(id, &request.payload[range], wanted.acks)),
+            _ => Part::Here(shard.begin_produce(ProduceSpec {
+                id,
+                batches: &request.payload[range],
+                acks: wanted.acks,
+                received: request.received,
+            })),
         };
         parts.push(part);
     }
     let header = request.header;
+    let bytes = request.payload.len() as u64;
     // The payload is copied where it belongs by now; its buffer is free for the next receive.
     drop(request);
     Begun::Running(Box::pin(async move {
@@ -54,17 +62,40 @@ pub(super) async fn begin(shard: Rc<Shard>, request: Request) -> Begun {
             let left = deadline.since(shard.reactor.now());
             answered.push(finish(&shard, part, left).await);
         }
-        if wanted.acks == Acks::None {
+        let last = last_acknowledged(&answered);
+        let stages = last.map(|(_, stages)| stages.receipt(shard.reactor.now()));
+        let notes = Notes {
+            partition: last
+                .map(|(id, _)| id)
+                .or_else(|| answered.first().map(|one| one.produced.id)),
+            bytes,
+            stages,
+            parked: Duration::ZERO,
+        };
+        let outcome = if wanted.acks == Acks::None {
             report_silently(&answered);
-            return Ok(None);
-        }
-        respond(&shard, &header, &answered)
+            Ok(None)
+        } else {
+            let receipt = stages.filter(|_| wanted.wants_receipt);
+            respond(&shard, &header, &answered, receipt)
+        };
+        Ended { outcome, notes }
     }))
+}
+
+/// The partition that was acknowledged last, if any was.
+fn last_acknowledged(answered: &[Answered]) -> Option<(TopicPartition, Stages)> {
+    let acknowledged = answered.iter().filter_map(|one| {
+        let at = one.produced.result.as_ref().ok()?;
+        Some((one.produced.id, at.stages))
+    });
+    acknowledged.max_by_key(|(_, stages)| stages.times.acknowledged)
 }
 
 struct Wanted {
     acks: Acks,
     timeout: Duration,
+    wants_receipt: bool,
     slices: Vec<(TopicPartition, std::ops::Range<usize>)>,
 }
 
@@ -77,6 +108,7 @@ fn decode(request: &Request) -> Result<Wanted, Failure> {
             ringlog_wire::Acks::All => Acks::All,
         },
         timeout: Duration::from_millis(produce.timeout_ms().into()),
+        wants_receipt: produce.wants_receipt(),
         slices: produce
             .slices()
             .map(|(partition, range)| (partition.id, range))
@@ -107,6 +139,7 @@ async fn forward(
         id,
         batches: request.payload.slice(range),
         acks,
+        received: request.received,
     };
     match shard.router.send(owner, slot, call) {
         Ok(reply) => Part::There(id, reply),
@@ -116,7 +149,7 @@ async fn forward(
 
 async fn finish(shard: &Shard, part: Part, left: Duration) -> Answered {
     let (id, forwarded) = match &part {
-        Part::Here(BegunProduce::Pending(id, _)) => (*id, false),
+        Part::Here(BegunProduce::Pending(pending)) => (pending.id, false),
         Part::Here(BegunProduce::Refused(produced)) => (produced.id, false),
         Part::There(id, _) => (*id, true),
     };
@@ -153,7 +186,12 @@ fn report_silently(answered: &[Answered]) {
     }
 }
 
-fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, answered: &[Answered]) -> Outcome {
+fn respond(
+    shard: &Shard,
+    header: &ringlog_wire::FrameHeader,
+    answered: &[Answered],
+    receipt: Option<ProduceReceipt>,
+) -> Outcome {
     let partitions: Vec<_> = answered
         .iter()
         .map(|one| match &one.produced.result {
@@ -176,7 +214,7 @@ fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, answered: &[Answer
         .collect();
     let draft = ProduceResponseDraft {
         partitions: &partitions,
-        receipt: None,
+        receipt,
     };
     let head = shard.encode(header.correlation_id(), &draft)?;
     Ok(Some(Response::without_payload(head)))

@@ -1,5 +1,8 @@
 //! The text format of Prometheus, version 0.0.4: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
+mod loops;
+mod stages;
+
 use std::fmt::Write;
 
 use super::ShardMetrics;
@@ -53,6 +56,13 @@ const FAMILIES: &[Family] = families! {
     "appends_without_space_total" counter "Appends refused for want of space on the device." = |shard| shard.log.appends_without_space;
     "appends_throttled_total" counter "Appends refused for want of memory." = |shard| shard.log.appends_throttled;
     "segments_removed_total" counter "Segments removed by retention or delete_records." = |shard| shard.log.segments_removed;
+    "loop_turns_total" counter "Turns of the loop of a core." = |shard| shard.loops.turns;
+    "loop_polls_total" counter "Polls of tasks." = |shard| shard.loops.polls;
+    "loop_parks_total" counter "Turns of the loop that waited." = |shard| shard.loops.parks;
+    "loop_operations_total" counter "Operations on files and sockets handed to the kernel." = |shard| shard.loops.operations;
+    "ring_submissions_total" counter "Submission queue entries of the ring." = |shard| shard.loops.driver.submissions;
+    "ring_completions_total" counter "Completion queue entries of the ring." = |shard| shard.loops.driver.completions;
+    "ring_enters_total" counter "System calls that submit to the ring or wait for it." = |shard| shard.loops.driver.enters;
     "log_failures_total" counter "Logs that failed for good." = |shard| shard.log.failures;
 };
 
@@ -118,7 +128,9 @@ fn write_all(text: &mut String, shards: &[ShardMetrics]) -> std::fmt::Result {
         let sum = seconds(api.latency_us.mean()) * count as f64;
         writeln!(text, "ringlog_request_seconds_sum{{{labels}}} {sum}")?;
         writeln!(text, "ringlog_request_seconds_count{{{labels}}} {count}")
-    })
+    })?;
+    stages::write(text, shards)?;
+    loops::write(text, shards)
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {

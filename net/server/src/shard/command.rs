@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 use ringlog_coord::controller::PartitionAssignment;
-use ringlog_record::{BrokerId, TopicId, TopicPartition};
+use ringlog_record::{BrokerId, ShardId, TopicId, TopicPartition};
 use ringlog_replication::PartitionStatus;
 
 use crate::cluster_view::ClusterView;
 use crate::metrics::ShardMetrics;
+use crate::slow::SlowRequest;
 
 /// Where the answer to a command goes.
 pub(crate) type Answer<T> = oneshot::Sender<T>;
@@ -42,6 +43,10 @@ pub(crate) enum ShardCommand {
     },
     /// Tell what was counted.
     Metrics { answer: Answer<ShardMetrics> },
+    /// Tell which requests were the slowest of late.
+    Slow {
+        answer: Answer<(ShardId, Vec<SlowRequest>)>,
+    },
     /// Answer with this picture of the cluster from now on.
     Publish {
         view: Arc<ClusterView>,

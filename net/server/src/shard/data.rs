@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::future::{select, select_all};
+use ringlog_reactor::Instant;
 use ringlog_record::{Offset, TopicPartition};
 use ringlog_replication::{AckLevel, Acks, FetchSpec, Partition, PartitionEnds, PendingProduce};
 use ringlog_wire::{
@@ -11,13 +12,31 @@ use ringlog_wire::{
 use super::Shard;
 use super::peer::{Collected, Deleted, Listed, Produced, ProducedAt, WatchSpec};
 use crate::failure::Failure;
+use crate::stages::Stages;
 
 /// A produce that was appended, or was not.
 pub(crate) enum BegunProduce {
     /// It waits to be stable.
-    Pending(TopicPartition, PendingProduce),
+    Pending(PendingAppend),
     /// Nothing was appended.
     Refused(Produced),
+}
+
+/// A produce that was appended.
+pub(crate) struct PendingAppend {
+    pub(crate) id: TopicPartition,
+    received: Instant,
+    began: Instant,
+    pending: PendingProduce,
+}
+
+/// What is to be appended to a partition.
+pub(crate) struct ProduceSpec<'a> {
+    pub(crate) id: TopicPartition,
+    pub(crate) batches: &'a [u8],
+    pub(crate) acks: Acks,
+    /// When the request had come in.
+    pub(crate) received: Instant,
 }
 
 fn state_of(ends: &PartitionEnds) -> PartitionState {
@@ -64,12 +83,14 @@ impl Shard {
     }
 
     /// Appends before it returns, so that produces are appended in the order of their calls.
-    pub(crate) fn begin_produce(
-        &self,
-        id: TopicPartition,
-        batches: &[u8],
-        acks: Acks,
-    ) -> BegunProduce {
+    pub(crate) fn begin_produce(&self, spec: ProduceSpec<'_>) -> BegunProduce {
+        let ProduceSpec {
+            id,
+            batches,
+            acks,
+            received,
+        } = spec;
+        let began = self.reactor.now();
         let begun = if self.is_draining() {
             Err(Failure::shutting_down())
         } else {
@@ -77,7 +98,12 @@ impl Shard {
                 .and_then(|partition| partition.produce(batches, acks).map_err(Failure::from))
         };
         match begun {
-            Ok(pending) => BegunProduce::Pending(id, pending),
+            Ok(pending) => BegunProduce::Pending(PendingAppend {
+                id,
+                received,
+                began,
+                pending,
+            }),
             Err(failure) => BegunProduce::Refused(Produced {
                 id,
                 state: self.state(id),
@@ -88,8 +114,13 @@ impl Shard {
 
     /// Waits for what a produce came to.
     pub(crate) async fn finish_produce(&self, begun: BegunProduce) -> Produced {
-        let (id, pending) = match begun {
-            BegunProduce::Pending(id, pending) => (id, pending),
+        let PendingAppend {
+            id,
+            received,
+            began,
+            pending,
+        } = match begun {
+            BegunProduce::Pending(pending) => pending,
             BegunProduce::Refused(produced) => return produced,
         };
         match pending.await {
@@ -99,6 +130,11 @@ impl Shard {
                 result: Ok(ProducedAt {
                     base_offset: ack.appended.base_offset,
                     level: wire_level(ack.level),
+                    stages: Stages {
+                        received,
+                        began,
+                        times: ack.times,
+                    },
                 }),
             },
             Err(error) => Produced {

@@ -178,7 +178,9 @@ impl Shard {
             cache_bytes: self.env.cache.used_bytes() as u64,
             commands_waiting: commands_waiting as u64,
         };
-        self.metrics.snapshot(self.me, gauges, &self.env.counters)
+        let loops = self.reactor.loop_counts();
+        self.metrics
+            .snapshot(self.me, gauges, &self.env.counters, loops)
     }
 
     /// The partitions that are served.

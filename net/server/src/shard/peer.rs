@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringlog_reactor::RawSocket;
+use ringlog_reactor::{Instant, RawSocket};
 use ringlog_record::{Offset, ShardId, TimestampMs, TopicPartition};
 use ringlog_replication::Acks;
 use ringlog_wire::{
@@ -12,6 +12,7 @@ use ringlog_wire::{
 };
 
 use crate::failure::Failure;
+use crate::stages::Stages;
 
 /// A request to the shard that owns what it is about.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) enum PeerRequest {
         id: TopicPartition,
         batches: Bytes,
         acks: Acks,
+        /// When the request had come in, on the core that asks.
+        received: Instant,
     },
     /// Read what is there.
     Collect {
@@ -79,6 +82,7 @@ pub(crate) struct Produced {
 pub(crate) struct ProducedAt {
     pub(crate) base_offset: Offset,
     pub(crate) level: AckLevel,
+    pub(crate) stages: Stages,
 }
 
 /// What was read of a partition.

@@ -9,6 +9,7 @@ use ringlog_reactor::{Reactor, mailbox};
 use ringlog_shard::{Call, Inbox, Port};
 
 use super::command::ShardCommand;
+use super::data::ProduceSpec;
 use super::drain::CallInFlight;
 use super::peer::{PeerReply, PeerRequest};
 use super::{Shard, ShardSetup};
@@ -82,6 +83,9 @@ fn obey(shard: &Rc<Shard>, command: ShardCommand, commands_waiting: usize) {
         ShardCommand::Metrics { answer } => {
             answer.send(me.measure(commands_waiting)).ok();
         }
+        ShardCommand::Slow { answer } => {
+            answer.send((me.me, me.slow.list(me.reactor.now()))).ok();
+        }
         ShardCommand::Publish { view, answer } => {
             shard.view.replace(view);
             answer.send(()).ok();
@@ -117,8 +121,18 @@ fn serve_peer(shard: &Rc<Shard>, call: Call<PeerRequest, PeerReply>) {
             connection::adopt(shard, hand_over);
             reply.answer(PeerReply::Adopted);
         }
-        PeerRequest::Produce { id, batches, acks } => {
-            let begun = shard.begin_produce(id, &batches, acks);
+        PeerRequest::Produce {
+            id,
+            batches,
+            acks,
+            received,
+        } => {
+            let begun = shard.begin_produce(ProduceSpec {
+                id,
+                batches: &batches,
+                acks,
+                received,
+            });
             shard
                 .reactor
                 .spawn("peer produce", async move {

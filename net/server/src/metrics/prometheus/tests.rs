@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ringlog_log::LogCounters;
+use ringlog_reactor::{LoopCounts, StallCount};
 use ringlog_record::ShardId;
-use ringlog_wire::Api;
+use ringlog_wire::{Api, ErrorCode, ProduceReceipt};
 
 use super::render;
-use crate::metrics::{Gauges, Metrics, ShardMetrics, Verdict};
+use crate::metrics::{Gauges, Metrics, ShardMetrics};
 
 /// What a scraper has understood.
 #[derive(Debug, Default)]
@@ -51,10 +52,10 @@ fn labels_of(text: &str) -> Vec<(String, String)> {
 
 /// The family that a series belongs to.
 fn family<'a>(name: &'a str, current: &str, kind: &str) -> &'a str {
-    if kind != "summary" || name == current {
+    if !["summary", "histogram"].contains(&kind) || name == current {
         return name;
     }
-    let suffixes = ["_sum", "_count"];
+    let suffixes = ["_sum", "_count", "_bucket"];
     let found = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
     found.unwrap_or(name)
 }
@@ -75,7 +76,10 @@ fn scrape(text: &str) -> Scraped {
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, of) = rest.split_once(' ').expect("a type is named");
             assert_eq!(name, current, "the type follows the help");
-            assert!(["counter", "gauge", "summary"].contains(&of), "{of}");
+            assert!(
+                ["counter", "gauge", "summary", "histogram"].contains(&of),
+                "{of}"
+            );
             assert_eq!(of == "counter", name.ends_with("_total"), "{name}");
             of.clone_into(&mut kind);
             scraped.kinds.insert(name.to_owned(), of.to_owned());
@@ -109,10 +113,26 @@ fn counted() -> Vec<ShardMetrics> {
         metrics.received_bytes.add(1 << 40);
         for millis in 1..=100 {
             let took = Duration::from_millis(millis);
-            metrics.answered(Api::Produce, took, Verdict::Served);
+            metrics.answered(Api::Produce, took, ErrorCode::None);
         }
-        metrics.answered(Api::Fetch, Duration::from_secs(3600), Verdict::Refused);
-        metrics.snapshot(ShardId::new(index), gauges, &log)
+        metrics.answered(Api::Fetch, Duration::from_secs(3600), ErrorCode::Throttled);
+        for micros in 1..=100 {
+            metrics.produced(&ProduceReceipt {
+                flushed_ns: micros * 1_000 * (1 + 9 * u64::from(index)),
+                ..ProduceReceipt::default()
+            });
+        }
+        let loops = LoopCounts {
+            polls: 11,
+            busy: Duration::from_millis(1_500),
+            stalls: vec![StallCount {
+                task: "fetch",
+                count: 4,
+                longest: Duration::from_millis(20),
+            }],
+            ..LoopCounts::default()
+        };
+        metrics.snapshot(ShardId::new(index), gauges, &log, loops)
     });
     shards.collect()
 }
@@ -158,7 +178,12 @@ fn latencies_are_in_seconds_and_quantiles_grow() {
 #[test]
 fn a_broker_without_requests_has_its_counters_and_no_latencies() {
     let log = LogCounters::default();
-    let idle = Metrics::default().snapshot(ShardId::new(0), Gauges::default(), &log);
+    let idle = Metrics::default().snapshot(
+        ShardId::new(0),
+        Gauges::default(),
+        &log,
+        LoopCounts::default(),
+    );
     let scraped = scrape(&render(&[idle]));
     assert_eq!(
         scraped.value("ringlog_log_failures_total", &[("shard", "0")]),
@@ -171,4 +196,55 @@ fn a_broker_without_requests_has_its_counters_and_no_latencies() {
             .all(|(name, _)| !name.starts_with("ringlog_request_seconds"))
     );
     scrape(&render(&[]));
+}
+
+#[test]
+fn stages_are_histograms_by_shard_and_a_summary_of_all() {
+    let scraped = scrape(&render(&counted()));
+    let name = "ringlog_produce_stage_seconds";
+    assert_eq!(scraped.kinds[name], "histogram");
+    let bucket = |shard: &str, le: &str| {
+        let labels = [("shard", shard), ("stage", "flushed"), ("le", le)];
+        scraped.value("ringlog_produce_stage_seconds_bucket", &labels)
+    };
+    let of_first = ["0.000001", "0.00001", "0.00005", "0.0001", "+Inf"].map(|le| bucket("0", le));
+    assert_eq!(of_first, [1.0, 10.0, 50.0, 100.0, 100.0]);
+    assert_eq!(bucket("1", "0.0001"), 10.0);
+    let stages: BTreeSet<_> = ProduceReceipt::STAGES.into();
+    let rendered = scraped
+        .series
+        .keys()
+        .filter(|(of, _)| of == &format!("{name}_count"));
+    let rendered: Vec<_> = rendered.map(|(_, labels)| labels[1].1.as_str()).collect();
+    assert_eq!(rendered.len(), 2 * stages.len());
+    assert_eq!(rendered.into_iter().collect::<BTreeSet<_>>(), stages);
+
+    let all = |quantile: &str| {
+        let labels = [("stage", "flushed"), ("quantile", quantile)];
+        scraped.value("ringlog_produce_stage_quantile_seconds", &labels)
+    };
+    // 100 values up to 100 us and 100 up to 1 ms: the upper half of the second lies above all of the first.
+    assert!((0.000_09..0.000_11).contains(&all("0.5")), "{}", all("0.5"));
+    assert!(
+        (0.000_97..0.001_01).contains(&all("0.99")),
+        "{}",
+        all("0.99")
+    );
+    let count = [("stage", "flushed")];
+    let count = scraped.value("ringlog_produce_stage_quantile_seconds_count", &count);
+    assert_eq!(count, 200.0);
+}
+
+#[test]
+fn stalls_are_told_by_task() {
+    let scraped = scrape(&render(&counted()));
+    let task = [("shard", "1"), ("task", "fetch")];
+    assert_eq!(scraped.value("ringlog_stalls_total", &task), 4.0);
+    assert_eq!(scraped.value("ringlog_stall_longest_seconds", &task), 0.02);
+    let shard = [("shard", "1")];
+    assert_eq!(scraped.value("ringlog_loop_polls_total", &shard), 11.0);
+    assert_eq!(
+        scraped.value("ringlog_loop_busy_seconds_total", &shard),
+        1.5
+    );
 }
