@@ -282,7 +282,7 @@ fn on_stable(partition: &Weak<Inner>, stable_end: Option<Offset>) {
         Some(stable_end) => {
             let now = partition.reactor.now();
             partition.stable_marks.borrow_mut().note(stable_end, now);
-            partition.step(Event::LocalStable(stable_end));
+            partition.step_at(Some(now), Event::LocalStable(stable_end));
         }
         None => partition.end(),
     }
@@ -322,9 +322,13 @@ impl Inner {
 
     /// Shows the machine an event and does what it says.
     pub(crate) fn step(&self, event: Event) {
+        self.step_at(None, event);
+    }
+
+    /// The same, where the clock was read already.
+    pub(crate) fn step_at(&self, mut now: Option<Instant>, event: Event) {
         let mut actions = self.actions.take();
         self.machine.borrow_mut().step(event, &mut actions);
-        let mut now = None;
         for action in actions.drain(..) {
             self.act(action, &mut now);
         }

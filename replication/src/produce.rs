@@ -141,12 +141,15 @@ impl Inner {
         let appended_at = self.reactor.now();
         let (ticket, outcome) = self.tickets.borrow_mut().issue();
         let stable_end = self.log.stable_end();
-        self.step(Event::Appended {
-            ticket,
-            acks,
-            end: appended.log_end,
-            stable_end,
-        });
+        self.step_at(
+            Some(appended_at),
+            Event::Appended {
+                ticket,
+                acks,
+                end: appended.log_end,
+                stable_end,
+            },
+        );
         Ok(PendingProduce {
             partition: Rc::clone(self),
             appended,

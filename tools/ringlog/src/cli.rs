@@ -198,6 +198,9 @@ pub(crate) struct ProduceArguments {
     /// Size of a batch
     #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = byte_count)]
     pub(crate) batch_bytes: usize,
+    /// Tell where the broker's time went: queued, appended, flushed, replicated, replied
+    #[arg(long)]
+    pub(crate) receipt: bool,
     #[command(flatten)]
     pub(crate) bootstrap: Bootstrap,
     /// Form of the summary on standard error

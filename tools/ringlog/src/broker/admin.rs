@@ -1,4 +1,7 @@
-//! The admin port: `/metrics` for Prometheus, `/healthz` for whoever asks whether all is well.
+//! The admin port: `/metrics` for Prometheus, `/healthz` for whoever asks whether all is well, `/debug/slow` for whoever
+//! asks why something takes long.
+
+mod slow;
 
 use std::fmt::Write;
 use std::io;
@@ -13,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ringlog_maintenance::{Maintenance, MaintenanceCounters};
 use ringlog_server::metrics::prometheus;
-use ringlog_server::{BrokerHandle, Health, OfflinePartition};
+use ringlog_server::{BrokerHandle, Health, OfflinePartition, ShardSlow};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -41,6 +44,14 @@ impl Admin {
     pub(super) fn is_ready(&self) {
         self.is_ready.store(true, Ordering::Release);
     }
+
+    /// The slowest requests by shard, of a broker that serves.
+    async fn slow(&self) -> Option<Vec<ShardSlow>> {
+        if !self.is_ready.load(Ordering::Acquire) {
+            return None;
+        }
+        self.broker.slow().await.ok()
+    }
 }
 
 /// Takes the address.
@@ -62,6 +73,7 @@ pub(super) async fn serve(listener: TcpListener, admin: Admin) -> CommandError {
     let app = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
+        .route("/debug/slow", get(slow::slow))
         .with_state(admin);
     match axum::serve(listener, app).await {
         Ok(()) => CommandError::failed("serve the admin port", "it ended"),

@@ -4,6 +4,7 @@
 //! to know where to go on.
 
 mod acknowledgements;
+mod receipts;
 mod summary;
 
 use std::io::{self, IsTerminal};
@@ -54,6 +55,7 @@ pub(crate) async fn run(arguments: ProduceArguments) -> Result<(), CommandError>
         stats,
         took: began.elapsed(),
         acks,
+        wants_receipts: arguments.receipt,
     };
     summary.print(arguments.output);
     stopped?;
@@ -90,6 +92,7 @@ async fn config(
         linger: Duration::from_millis(arguments.linger_ms),
         batch_bytes: arguments.batch_bytes,
         batch_bytes_max: max_batch_bytes.unwrap_or(defaults.batch_bytes_max),
+        wants_receipts: arguments.receipt,
         ..defaults
     })
 }

@@ -49,10 +49,60 @@ fn metrics_and_health_are_told() {
         "ringlog_rolls_unprepared_total",
         "ringlog_produces_waiting",
         "ringlog_maintenance_running",
+        "ringlog_produce_stage_seconds_bucket{shard=\"",
+        "ringlog_produce_stage_quantile_seconds{stage=\"flushed\",quantile=\"0.99\"}",
+        "ringlog_loop_turns_total{shard=\"1\"}",
+        "ringlog_ring_submissions_total{shard=\"0\"}",
     ] {
         assert!(has(name), "{name} is not in: {metrics}");
     }
     assert!(get(&admin, "/nothing").starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn slow_requests_are_told_with_their_stages() {
+    let directory = directory();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = free.local_addr().unwrap().to_string();
+    drop(free);
+    let start = Start {
+        admin: &admin,
+        ..Start::new(directory.path())
+    };
+    let broker = start.broker();
+    broker.ok(&["topic", "create", "t", "--partitions", "2"]);
+    broker
+        .run(&["produce", "t", "--partition", "1"], b"a\nb\n")
+        .ok();
+
+    let text = get(&admin, "/debug/slow");
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let is_produce = |line: &&str| line.contains(" produce ") && line.ends_with("  t-1");
+    assert_eq!(text.lines().filter(is_produce).count(), 1, "{text}");
+
+    let answer = get(&admin, "/debug/slow?format=json");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let shards: serde_json::Value = serde_json::from_str(body).unwrap();
+    let shards = shards.as_array().unwrap();
+    assert_eq!(shards.len(), 2);
+    let requests = shards
+        .iter()
+        .flat_map(|shard| shard["requests"].as_array().unwrap());
+    let produces: Vec<_> = requests.filter(|one| one["api"] == "produce").collect();
+    let [produce] = produces[..] else {
+        panic!("{produces:?}");
+    };
+    assert_eq!(produce["topic"], "t");
+    assert_eq!(produce["partition"], 1);
+    assert_eq!(produce["error"], "none");
+    let stages = produce["stages_ns"].as_object().unwrap();
+    let stages: u64 = stages.values().map(|ns| ns.as_u64().unwrap()).sum();
+    let took = produce["took_ns"].as_u64().unwrap();
+    assert!(0 < stages && stages <= took, "{produce}");
+    assert!(produce["answered_unix_ms"].as_i64().unwrap() > 1_700_000_000_000);
+
+    let refused = get(&admin, "/debug/slow?format=pdf");
+    assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
 }
 
 #[test]

@@ -221,3 +221,25 @@ fn acks_none_and_explicit_partitions_are_stored_too() {
     ]);
     assert_eq!(consumed, b"c\n");
 }
+
+#[test]
+fn a_receipt_tells_where_the_time_of_the_broker_went() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    broker.ok(&["topic", "create", "t"]);
+    let told = broker.run(&["produce", "t", "--receipt"], b"a\nb\n");
+    for stage in ["queued", "appended", "flushed", "replicated", "replied"] {
+        let line = told.err.lines().find(|line| line.starts_with(stage));
+        let columns = line.map(|line| line.split_whitespace().count());
+        assert_eq!(columns, Some(4), "{}", told.err);
+    }
+    told.ok();
+    let asked = ["produce", "t", "--receipt", "--output", "json"];
+    let told = broker.run(&asked, b"c\n");
+    let summary: serde_json::Value = serde_json::from_str(&told.err).unwrap();
+    assert!(summary["stages_ns"]["flushed"]["p99"].as_u64().unwrap() > 1_000);
+    told.ok();
+    let told = broker.run(&["produce", "t"], b"d\n");
+    assert!(!told.err.contains("flushed"), "{}", told.err);
+    told.ok();
+}

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Sent;
 use super::acknowledgements::Outcome;
+use super::receipts;
 use crate::error::CommandError;
 use crate::output::{Format, bytes, print_error_json};
 
@@ -17,6 +18,8 @@ pub(super) struct Summary {
     pub(super) stats: ProducerStats,
     pub(super) took: Duration,
     pub(super) acks: Acks,
+    /// Whether to tell where the broker's time went.
+    pub(super) wants_receipts: bool,
 }
 
 impl Summary {
@@ -34,7 +37,12 @@ impl Summary {
     /// Prints it on standard error.
     pub(super) fn print(&self, format: Format) {
         match format {
-            Format::Table => eprintln!("{}", self.sentence()),
+            Format::Table => {
+                eprintln!("{}", self.sentence());
+                if self.wants_receipts {
+                    eprintln!("{}", receipts::table(&self.stats.stages));
+                }
+            }
             Format::Json => print_error_json(&self.json()),
         }
     }
@@ -74,7 +82,7 @@ impl Summary {
     }
 
     fn json(&self) -> serde_json::Value {
-        json!({
+        let mut summary = json!({
             "records_read": self.sent.records,
             "records": self.outcome.stored,
             "failed": self.outcome.failed,
@@ -85,7 +93,11 @@ impl Summary {
             "records_per_second": per_second(self.outcome.stored, self.took),
             "ack_p99_us": self.p99_us(),
             "retries": self.stats.retries,
-        })
+        });
+        if self.wants_receipts {
+            summary["stages_ns"] = receipts::json(&self.stats.stages);
+        }
+        summary
     }
 
     /// Whether everything was stored; otherwise what was not, and what to do.
