@@ -14,6 +14,7 @@
 //! **Must not know.** The engine and the wire format: it is a client like any other.
 #![forbid(unsafe_code)]
 
+mod compare;
 pub mod driver;
 mod environment;
 mod error;
@@ -29,6 +30,7 @@ pub mod payload;
 mod pin;
 mod process;
 mod recorder;
+mod report;
 pub mod result;
 mod run;
 mod scenario;
@@ -43,6 +45,7 @@ mod worker;
 
 use std::path::Path;
 
+pub use compare::{Change, Comparison, Verdict, compare, read_result};
 pub use error::BenchError;
 pub use result::RunResult;
 pub use ringlog_device::{ConfigError as ShapeError, Shape};
@@ -78,7 +81,7 @@ pub async fn bench(
     Ok(session.result())
 }
 
-/// Writes a result into a folder, beside the histogram logs that are there already.
+/// Writes a result into a folder, as `result.json` and `report.html`, beside the histogram logs that are there already.
 ///
 /// # Errors
 ///

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::Session;
 use crate::error::BenchError;
 use crate::hlog;
+use crate::report::html;
 use crate::result::RunResult;
 use crate::summary::Measured;
 
@@ -37,14 +38,16 @@ fn cannot(what: &'static str) -> impl FnOnce(io::Error) -> BenchError {
     BenchError::generator(what)
 }
 
-/// Writes a result as `result.json` in its folder; gives the path.
+/// Writes a result as `result.json` and `report.html` in its folder; gives the path of the latter.
 pub(crate) fn write_result(out: &Path, result: &RunResult) -> Result<PathBuf, BenchError> {
     std::fs::create_dir_all(out).map_err(cannot("make the folder of the result"))?;
     let path = out.join("result.json");
     let text = serde_json::to_string_pretty(result).map_err(io::Error::other);
     let text = text.map_err(cannot("write the result"))?;
     std::fs::write(&path, text).map_err(cannot("write the result"))?;
-    Ok(path)
+    let report = out.join("report.html");
+    std::fs::write(&report, html(result)).map_err(cannot("write the report"))?;
+    Ok(report)
 }
 
 /// A time in UTC.

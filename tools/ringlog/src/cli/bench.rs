@@ -61,6 +61,16 @@ pub(crate) enum BenchCommand {
     },
     /// The cost of connections: 1, 16, 100, 1000 and 5000 unless told otherwise
     Connections(LoadArguments),
+    /// What got faster or slower from one result to another, beyond the spread of both
+    CompareResults {
+        /// The folder of the first result, or its result.json
+        before: PathBuf,
+        /// The folder of the second one
+        after: PathBuf,
+        /// Form of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
+    },
     /// One long run (30 minutes unless told otherwise), for what changes with time
     Soak(LoadArguments),
 }

@@ -1,5 +1,6 @@
 //! `ringlog bench`: honest load on a broker, its peers and the machine under them.
 
+mod compare;
 mod show;
 
 use std::time::Duration;
@@ -48,6 +49,11 @@ pub(crate) async fn run(command: BenchCommand) -> Result<(), CommandError> {
             of_load(Scenario::Partitions { counts }, load)?
         }
         BenchCommand::Connections(load) => of_load(Scenario::Connections, load)?,
+        BenchCommand::CompareResults {
+            before,
+            after,
+            output,
+        } => return compare::run(&before, &after, output),
         BenchCommand::Soak(load) => of_load(Scenario::Soak, load)?,
     };
     let result = measure(&settings).await?;

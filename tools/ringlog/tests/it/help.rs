@@ -43,6 +43,7 @@ fn every_command_explains_itself() {
         &["bench", "partitions"],
         &["bench", "connections"],
         &["bench", "soak"],
+        &["bench", "compare-results"],
     ] {
         let mut args = command.to_vec();
         args.push("--help");
