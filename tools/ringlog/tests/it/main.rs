@@ -9,6 +9,7 @@
 
 mod admin;
 mod bad_input;
+mod bench;
 mod help;
 mod kill;
 mod pipes;
