@@ -35,6 +35,8 @@ mod index_file;
 pub mod inspect;
 pub mod limits;
 mod log;
+#[cfg(feature = "bench")]
+pub mod lookup;
 mod names;
 mod next_file;
 pub mod omit;
