@@ -3,6 +3,8 @@
 //! A driver adds nothing: one connection is one client of its own with one TCP connection, a request goes out when it
 //! is given and is over when the system has acknowledged it, and nothing is collected, retried or dropped on the way.
 
+#[cfg(feature = "iggy")]
+mod iggy;
 #[cfg(feature = "peers")]
 mod kafka;
 #[cfg(feature = "peers")]
@@ -267,9 +269,12 @@ impl DriverKind {
             Self::Nats => Ok(Arc::new(nats::Nats::connect(bootstrap).await?)),
             #[cfg(feature = "peers")]
             Self::Redis => Ok(Arc::new(redis::Redis::connect(bootstrap).await?)),
+            #[cfg(feature = "iggy")]
+            Self::Iggy => Ok(Arc::new(iggy::Iggy::connect(bootstrap).await?)),
+            #[cfg(not(all(feature = "peers", feature = "iggy")))]
             other => Err(DriverError::Unsupported(format!(
                 "this program was built without the driver for {other}; build it with \
-                 `cargo build --release --features peers`"
+                 `cargo build --release --features peers` (for iggy: `--features peers,iggy`)"
             ))),
         }
     }

@@ -77,6 +77,8 @@ pub(crate) struct Session<'a> {
     /// Streams that are there now: whatever happens, they are removed.
     streams: Vec<(usize, StreamSpec)>,
     streams_made: u32,
+    /// Points begun, for the names of their files.
+    points_begun: u32,
     points: Vec<Point>,
     notes: Vec<String>,
     started: (SystemTime, Instant),
@@ -128,6 +130,7 @@ impl<'a> Session<'a> {
             targets: opened,
             streams: Vec::new(),
             streams_made: 0,
+            points_begun: 0,
             points: Vec::new(),
             notes: Vec::new(),
             started: (SystemTime::now(), Instant::now()),
@@ -166,6 +169,7 @@ impl<'a> Session<'a> {
         repetitions: u32,
     ) -> Result<Vec<Point>, BenchError> {
         let mut measured: Vec<Vec<Measured>> = targets.iter().map(|_| Vec::new()).collect();
+        self.points_begun += 1;
         let filled = self.fill_for(plan, targets).await?;
         for number in 1..=repetitions {
             for (&target, (measured, filled)) in

@@ -23,7 +23,7 @@ impl Session<'_> {
         let Some(out) = &self.settings.out else {
             return Ok(());
         };
-        let point = self.points.len() / self.targets.len().max(1) + 1;
+        let point = self.points_begun;
         let name = &self.targets[target].info.name;
         let file = format!("point-{point:03}-{name}-run-{repetition}.hlog");
         std::fs::create_dir_all(out).map_err(cannot("make the folder of the result"))?;
