@@ -1,6 +1,6 @@
 //! The load generator: honest load on ringlog, on its peers and on the machine under them.
 //!
-//! **Duty.** [`bench`] runs a scenario: targets take turns at each point, every figure has its spread, and ratios are
+//! **Duty.** [`bench()`] runs a scenario: targets take turns at each point, every figure has its spread, and ratios are
 //! taken pair by pair. On a schedule, requests leave when they are due, whatever became of those before them;
 //! *response time* counts from when they were due, *service time* from when they left. In a closed loop a stall of
 //! the target stalls the load, and the result says so.

@@ -156,7 +156,7 @@ pub(crate) struct LoadArguments {
     /// Address of the system [default: the usual one of --driver]
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "compare")]
     pub(crate) bootstrap: Option<String>,
-    /// Targets in turns, with ratios to the first: each is `raw` or [LABEL=]DRIVER[@HOST:PORT]
+    /// Targets in turns, with ratios to the first: each is `raw` or `[LABEL=]DRIVER[@HOST:PORT]`
     #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_parser = text::<TargetSpec>)]
     pub(crate) compare: Vec<TargetSpec>,
     /// Sizes of a record's value
