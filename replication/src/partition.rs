@@ -242,7 +242,7 @@ impl Partition {
         self.0.close().await
     }
 
-    /// Closes the partition and removes its directory, durably.
+    /// Closes the partition and removes its directory: see [`delete_directory`] for when it is durable.
     ///
     /// # Errors
     ///

@@ -161,7 +161,8 @@ async fn sync_directory(reactor: &Reactor, path: &Path) -> Result<(), FileError>
         .map_err(|error| FileError::new("sync the directory", path, error))
 }
 
-/// Removes a closed log and its directory, durably.
+/// Removes a closed log and its directory. A crash may bring it back until the directory above is synced or, durably,
+/// removed as well, which whoever removes many does once.
 ///
 /// # Errors
 ///
@@ -175,12 +176,7 @@ pub async fn delete_directory(reactor: &Reactor, path: &Path) -> Result<(), File
         match reactor.rmdir(path).await {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
             Err(error) => return Err(FileError::new("remove the directory", path, error)),
-            Ok(()) => {
-                return match path.parent() {
-                    Some(parent) => sync_directory(reactor, parent).await,
-                    None => Ok(()),
-                };
-            }
+            Ok(()) => return Ok(()),
         }
     }
     let error = io::ErrorKind::DirectoryNotEmpty.into();
