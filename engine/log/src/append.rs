@@ -142,7 +142,8 @@ impl LogInner {
             let found = reactor
                 .buffer(bytes.wanted)
                 .or_else(|| reactor.buffer(bytes.needed));
-            if found.is_some() || !self.env.cache.evict() {
+            // What was read ahead is the first to go.
+            if found.is_some() || !(self.env.cold.give_up_one() || self.env.cache.evict()) {
                 return found;
             }
         }

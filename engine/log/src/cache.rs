@@ -45,6 +45,19 @@ impl CacheBudget {
         while self.is_over() && self.evict() {}
     }
 
+    /// Forgets the chunks of a log whose memory is given back with it.
+    pub(crate) fn forget(&self, log: &Weak<LogInner>) {
+        let budget = &mut *self.0.borrow_mut();
+        let used_bytes = &mut budget.used_bytes;
+        budget.chunks.retain(|(of, bytes)| {
+            let is_kept = !of.ptr_eq(log);
+            if !is_kept {
+                *used_bytes -= bytes;
+            }
+            is_kept
+        });
+    }
+
     fn is_over(&self) -> bool {
         let budget = self.0.borrow();
         budget.used_bytes > budget.budget_bytes

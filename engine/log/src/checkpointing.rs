@@ -100,6 +100,7 @@ impl LogInner {
         if std::mem::replace(&mut self.state.borrow_mut().is_closed, true) {
             return Ok(());
         }
+        self.env.cold.forget(&self.me);
         self.changed.notify();
         self.flush_all().await?;
         self.changed.wait(|| self.is_at_rest().then_some(())).await;

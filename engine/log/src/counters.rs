@@ -39,6 +39,10 @@ pub struct LogCounters {
     pub reads_from_memory: Counter,
     /// Reads answered from disk.
     pub reads_from_disk: Counter,
+    /// Windows read ahead of their readers.
+    pub reads_ahead: Counter,
+    /// Reads answered from what had been read ahead.
+    pub reads_from_read_ahead: Counter,
     /// Appends refused for want of space on the device.
     pub appends_without_space: Counter,
     /// Appends refused for want of memory.

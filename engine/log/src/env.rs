@@ -6,8 +6,10 @@ use ringlog_reactor::Reactor;
 
 use crate::bulk::BulkFiles;
 use crate::cache::CacheBudget;
+use crate::cold::ColdReads;
 use crate::counters::LogCounters;
 use crate::flusher::Flusher;
+use crate::limits::READ_AHEAD_BYTES;
 use crate::space::SpaceGauge;
 
 /// What a log needs of the shard that owns it; shared by all logs of the shard.
@@ -21,6 +23,8 @@ pub struct LogEnv {
     pub flusher: Flusher,
     /// How much of the tails stays in memory.
     pub cache: CacheBudget,
+    /// Reads from disk.
+    pub cold: ColdReads,
     /// Whether the device has room.
     pub space: SpaceGauge,
     /// What is counted.
@@ -28,7 +32,7 @@ pub struct LogEnv {
 }
 
 impl LogEnv {
-    /// An environment with a flusher of its own and counters at zero.
+    /// An environment with a flusher of its own, counters at zero, and a little memory to read ahead.
     pub fn new(
         reactor: Reactor,
         bulk: Rc<dyn BulkFiles>,
@@ -42,6 +46,7 @@ impl LogEnv {
             bulk,
             flusher,
             cache,
+            cold: ColdReads::new(READ_AHEAD_BYTES),
             space,
             counters,
         }

@@ -18,6 +18,7 @@ pub mod bulk;
 mod cache;
 mod checkpoint;
 mod checkpointing;
+mod cold;
 mod config;
 mod counters;
 mod directory;
@@ -46,12 +47,12 @@ mod retention;
 mod roll;
 mod scan;
 mod segment;
-
 mod space;
 mod tail;
 
 pub use bulk::{BulkFiles, NoBulkFiles};
 pub use cache::CacheBudget;
+pub use cold::ColdReads;
 pub use config::{Durability, LogConfig};
 pub use counters::{Counter, LogCounters};
 pub use directory::delete_directory;

@@ -47,6 +47,25 @@ pub const PENDING_BYTES_MAX: u64 = 32 << 20;
 /// Most bytes that one read takes from disk, unless a single batch is larger.
 pub const DISK_READ_BYTES_MAX: usize = 2 << 20;
 
+/// Bytes that one operation of the background class reads. Small, so that a write of the foreground does not lie behind
+/// a large read in the device's queue; from here on larger ones are no faster.
+pub const BACKGROUND_READ_BYTES: usize = 256 << 10;
+
+/// Bytes that the background reads of a shard have under way at the device; the others wait in order of arrival.
+pub const BACKGROUND_IN_FLIGHT_BYTES_MAX: usize = 512 << 10;
+
+/// Bytes that are read ahead at least for a reader that goes on, however few it takes at a time.
+pub const READ_AHEAD_BYTES_MIN: usize = 256 << 10;
+
+/// Bytes that a shard reads ahead unless its owner says otherwise: windows for two of the fastest readers.
+pub const READ_AHEAD_BYTES: usize = 2 * DISK_READ_BYTES_MAX;
+
+/// Readers of a shard that are recognised when they go on; of more, the one that has been quiet longest is forgotten.
+pub const READ_STREAMS_MAX: usize = 256;
+
+/// How long what was read ahead is kept for a reader that does not come, in milliseconds.
+pub const READ_AHEAD_IDLE_MS: u64 = 1000;
+
 /// Bytes of a buffer that any batch fits into wherever it begins.
 pub const SCAN_BYTES: usize = (4 << 20) + (16 << 10);
 
@@ -68,5 +87,8 @@ const _: () = assert!(SCAN_BYTES as u64 >= FLUSH_GROUP_BYTES_MAX + BLOCK_BYTES);
 const _: () = assert!(SEGMENT_CLASSES_BYTES[1] >= FLUSH_GROUP_BYTES_MAX);
 const _: () =
     assert!(CHECKPOINT_LAG_BYTES_MAX >= CHECKPOINT_INTERVAL_BYTES + FLUSH_GROUP_BYTES_MAX);
+const _: () = assert!(BACKGROUND_READ_BYTES <= BACKGROUND_IN_FLIGHT_BYTES_MAX);
+const _: () = assert!((BACKGROUND_READ_BYTES as u64).is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(READ_AHEAD_BYTES_MIN <= DISK_READ_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MAX <= u32::MAX as u64);
 const _: () = assert!(SCAN_BYTES <= ringlog_reactor::limits::BUFFER_BYTES_MAX);

@@ -263,6 +263,14 @@ pub(crate) struct LogInner {
     pub(crate) on_stable: RefCell<Option<StableCallback>>,
 }
 
+impl Drop for LogInner {
+    fn drop(&mut self) {
+        // Its chunks go back to the pool with it.
+        self.env.cache.forget(&self.me);
+        self.env.cold.forget(&self.me);
+    }
+}
+
 /// A flush group in flight.
 pub(crate) struct InFlight {
     pub(crate) end: GroupEnd,

@@ -84,11 +84,6 @@ impl AlignedBuf {
         let all = Bytes::from_owner(Frozen(self));
         all.slice(..len)
     }
-
-    /// Address of the first byte, for the driver.
-    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.memory.as_ptr()
-    }
 }
 
 fn layout(capacity: usize) -> Layout {

@@ -2,6 +2,7 @@
 //! [`crate::limits::DISK_PATIENCE_SECONDS`].
 
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
@@ -41,17 +42,29 @@ impl File {
         buf: AlignedBuf,
         len: usize,
     ) -> (io::Result<usize>, AlignedBuf) {
+        self.read_into(position, buf, 0..len).await
+    }
+
+    /// As [`File::read_at`], but to `range` of `buf`. On a direct file both of its ends are multiples of 4096.
+    pub async fn read_into(
+        &self,
+        position: u64,
+        buf: AlignedBuf,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, AlignedBuf) {
+        let (at, len, capacity) = (range.start, range.len(), buf.capacity());
         let op = Op::ReadAt {
             file: self.0.handle,
             position,
             buf,
+            at,
             len,
         };
         match self.0.reactor.run_disk(op).await {
             Ok(Output::Buf(result, buf)) => (result, buf),
-            Ok(other) => (Err(unexpected(&other)), AlignedBuf::unpooled(len)),
+            Ok(other) => (Err(unexpected(&other)), AlignedBuf::unpooled(capacity)),
             // The buffer is the device's until the operation ends.
-            Err(error) => (Err(error), AlignedBuf::unpooled(len)),
+            Err(error) => (Err(error), AlignedBuf::unpooled(capacity)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! through a [`Reactor`], and from there through a [`driver::Driver`]: the ring of Linux or the simulation. Code
 //! above is ordinary `async fn` and cannot tell which it runs on. This crate knows nothing of logs or topics.
 
+mod budget;
 pub mod buf;
 pub mod driver;
 pub mod executor;
@@ -21,6 +22,7 @@ pub mod time;
 mod timer;
 pub mod uring;
 
+pub use budget::{Budget, Share};
 pub use buf::{AlignedBuf, BufferPool};
 pub use driver::{DriverCounts, ListenOptions};
 pub use executor::{Core, Task};

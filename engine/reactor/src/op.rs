@@ -97,7 +97,7 @@ pub enum Op {
         /// How.
         options: OpenOptions,
     },
-    /// Read up to `len` bytes at `position` to the front of `buf`: [`Output::Buf`].
+    /// Read up to `len` bytes at `position` into `buf`, from `at` on: [`Output::Buf`].
     ReadAt {
         /// An open file.
         file: Handle,
@@ -105,7 +105,9 @@ pub enum Op {
         position: u64,
         /// Destination.
         buf: AlignedBuf,
-        /// Bytes wanted, at most the capacity.
+        /// Where in the destination the first byte goes.
+        at: usize,
+        /// Bytes wanted, at most what `buf` has room for behind `at`.
         len: usize,
     },
     /// Write `data` at `position`, possibly only a part: [`Output::Count`].

@@ -3,7 +3,8 @@
 //! **Duty.** A [`mesh`] of shards: [`Router::slot`] reserves the right to one call at a peer, [`Router::send`] makes
 //! it, the peer takes it from its [`Inbox`] and answers. A slot covers the request *and* the place of its reply, so
 //! the inboxes are never full and two shards that call each other never wait for each other's room: who has no slot
-//! waits before it has sent anything. A [`Budget`] is the same for bytes: who has no [`Share`] waits.
+//! waits before it has sent anything. A [`Budget`] of the reactor is
+//! the same for bytes: who has no [`Share`] waits.
 //!
 //! **Thread.** A [`Port`] is made anywhere and moved to its core; [`Router`] and [`Inbox`] stay there.
 //!
@@ -13,11 +14,10 @@
 //! **Must not know.** Topics, partitions, connections: requests and replies are whatever the user says.
 #![forbid(unsafe_code)]
 
-mod budget;
 mod call;
 pub mod limits;
 mod router;
 
-pub use budget::{Budget, Share};
 pub use call::{Call, Gone, Inbox, Reply, ReplyTo};
+pub use ringlog_reactor::{Budget, Share};
 pub use router::{Lane, Port, Router, Slot, mesh};

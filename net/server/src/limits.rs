@@ -72,6 +72,9 @@ pub const SHARD_MEMORY_BYTES_MIN: usize = 96 << 20;
 /// Part of a shard's memory that the tails of its logs may keep after they were written.
 pub const CACHE_PART: (usize, usize) = (1, 2);
 
+/// Part of a shard's memory that may hold what is read ahead of consumers that read old records.
+pub const READ_AHEAD_PART: (usize, usize) = (1, 16);
+
 /// The largest frame that is received together with ordinary ones: a body and one batch.
 pub const LARGE_FRAME_BYTES_MAX: usize = HEADER_BYTES + BODY_BYTES_MAX + BATCH_BYTES_MAX;
 

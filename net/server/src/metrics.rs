@@ -121,6 +121,8 @@ impl Metrics {
                 checkpoints: log.checkpoints.get(),
                 reads_from_memory: log.reads_from_memory.get(),
                 reads_from_disk: log.reads_from_disk.get(),
+                reads_ahead: log.reads_ahead.get(),
+                reads_from_read_ahead: log.reads_from_read_ahead.get(),
                 appends_without_space: log.appends_without_space.get(),
                 appends_throttled: log.appends_throttled.get(),
                 segments_removed: log.segments_removed.get(),
@@ -145,6 +147,8 @@ pub struct Gauges {
     pub pool_bytes: u64,
     /// What of it the tails of the logs keep.
     pub cache_bytes: u64,
+    /// Memory that holds what was, or is being, read ahead.
+    pub read_ahead_bytes: u64,
     /// Commands that wait for the shard.
     pub commands_waiting: u64,
 }
@@ -170,6 +174,10 @@ pub struct LogCounts {
     pub reads_from_memory: u64,
     /// Reads answered from disk.
     pub reads_from_disk: u64,
+    /// Windows read ahead of their readers.
+    pub reads_ahead: u64,
+    /// Reads answered from what had been read ahead.
+    pub reads_from_read_ahead: u64,
     /// Appends refused for want of space on the device.
     pub appends_without_space: u64,
     /// Appends refused for want of memory.

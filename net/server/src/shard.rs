@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringlog_log::{BulkFiles, CacheBudget, LogEnv, SpaceGauge};
+use ringlog_log::limits::READ_AHEAD_BYTES;
+use ringlog_log::{BulkFiles, CacheBudget, ColdReads, LogEnv, SpaceGauge};
 use ringlog_reactor::{File, Reactor, Signal, mailbox};
 use ringlog_record::{BrokerId, ShardId, TopicPartition};
 use ringlog_replication::Partition;
@@ -37,7 +38,7 @@ use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::limits::{
     ANSWERS_PART, CACHE_PART, HUGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX, LARGE_FRAMES_PART,
-    RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART, part_of,
+    READ_AHEAD_PART, RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART, part_of,
 };
 use crate::metrics::Metrics;
 use crate::slow::SlowRequests;
@@ -97,12 +98,13 @@ pub(crate) struct Shard {
 impl Shard {
     fn new(setup: &ShardSetup, router: Router<PeerRequest, PeerReply>, reactor: Reactor) -> Self {
         let part = |part, bytes_min| part_of(setup.memory_bytes, part, bytes_min);
-        let env = LogEnv::new(
+        let mut env = LogEnv::new(
             reactor.clone(),
             (setup.bulk)(&reactor),
             CacheBudget::new(part(CACHE_PART, 0)),
             setup.space.clone(),
         );
+        env.cold = ColdReads::new(part(READ_AHEAD_PART, READ_AHEAD_BYTES));
         Self {
             me: router.me(),
             broker: setup.broker,

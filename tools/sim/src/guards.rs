@@ -33,12 +33,12 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::SyncAfterRecovery,
-        seed: 16,
+        seed: 48,
         checker: "served-vanished",
     },
     Guard {
         step: Step::TornWindowZeroing,
-        seed: 1005,
+        seed: 48,
         checker: "cut-off-returned",
     },
     Guard {

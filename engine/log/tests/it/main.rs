@@ -3,6 +3,8 @@
 
 mod append;
 mod bench_world;
+mod cache;
+mod cold;
 mod corruption;
 mod epochs;
 mod failures;

@@ -195,15 +195,16 @@ impl Disk {
             Op::ReadAt {
                 position,
                 mut buf,
+                at,
                 len,
                 ..
             } => {
                 let result = failed(fault).and_then(|()| {
                     let file = self.file(ino)?;
-                    let len = len.min(buf.capacity());
-                    let count = file.read(position, &mut buf[..len]);
+                    let end = (at + len).min(buf.capacity());
+                    let count = file.read(position, &mut buf[at..end]);
                     if flips && count > 0 {
-                        buf[chance.index(count)] ^= 1 << chance.below(8);
+                        buf[at + chance.index(count)] ^= 1 << chance.below(8);
                         self.stats.flipped_reads += 1;
                     }
                     debug_assert!(!direct || position.is_multiple_of(BLOCK_BYTES as u64));
@@ -580,9 +581,13 @@ fn bad_handle() -> io::Error {
 /// What O_DIRECT asks for; a real disk answers EINVAL, the simulation ends the test.
 fn assert_aligned(op: &Op) {
     match op {
-        Op::ReadAt { position, len, .. } => {
+        Op::ReadAt {
+            position, at, len, ..
+        } => {
             assert!(
-                position.is_multiple_of(BLOCK_BYTES as u64) && len.is_multiple_of(BLOCK_BYTES),
+                position.is_multiple_of(BLOCK_BYTES as u64)
+                    && at.is_multiple_of(BLOCK_BYTES)
+                    && len.is_multiple_of(BLOCK_BYTES),
                 "direct read of {len} bytes at {position} is not aligned"
             );
         }

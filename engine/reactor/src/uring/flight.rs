@@ -37,6 +37,7 @@ pub(super) enum Flight {
         file: RawFd,
         position: u64,
         buf: AlignedBuf,
+        at: usize,
         len: u32,
     },
     Write {
@@ -207,13 +208,16 @@ impl Flight {
                 file,
                 position,
                 buf,
+                at,
                 len,
             } => {
-                let len = transfer_len(len.min(buf.capacity()));
+                let at = at.min(buf.capacity());
+                let len = transfer_len(len.min(buf.capacity() - at));
                 Self::Read {
                     file: descriptor(file),
                     position,
                     buf,
+                    at,
                     len,
                 }
             }
@@ -349,8 +353,9 @@ impl Flight {
                 file,
                 position,
                 buf,
+                at,
                 len,
-            } => opcode::Read::new(types::Fd(*file), buf.as_mut_ptr(), *len)
+            } => opcode::Read::new(types::Fd(*file), buf[*at..].as_mut_ptr(), *len)
                 .offset(*position)
                 .build(),
             Self::Write {

@@ -176,6 +176,7 @@ impl Shard {
                 .sum(),
             pool_bytes: self.reactor.pool().allocated_bytes() as u64,
             cache_bytes: self.env.cache.used_bytes() as u64,
+            read_ahead_bytes: self.env.cold.read_ahead_bytes() as u64,
             commands_waiting: commands_waiting as u64,
         };
         let loops = self.reactor.loop_counts();

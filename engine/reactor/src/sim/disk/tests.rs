@@ -508,6 +508,7 @@ fn a_read_with_a_flipped_bit_leaves_the_medium_as_it_is() {
             file,
             position: 0,
             buf: crate::buf::AlignedBuf::unpooled(512),
+            at: 0,
             len: 512,
         };
         match rig.run(op) {

@@ -38,6 +38,7 @@ fn read_all(rig: &mut Rig, file: Handle, position: u64, len: usize) -> Vec<u8> {
         file,
         position,
         buf,
+        at: 0,
         len,
     });
     let (read, buf) = Rig::buffer(output);
@@ -73,6 +74,20 @@ fn a_direct_file_is_read_back_as_written() {
     })
     .unwrap();
     assert_eq!(read_all(&mut rig, file, 4096, content.len()), content);
+    let (read, buf) = Rig::buffer(rig.run(Op::ReadAt {
+        file,
+        position: 4096,
+        buf: AlignedBuf::unpooled(4 * BLOCK_BYTES),
+        at: BLOCK_BYTES,
+        len: 2 * BLOCK_BYTES,
+    }));
+    assert_eq!(read.unwrap(), 2 * BLOCK_BYTES);
+    assert_eq!(
+        buf[BLOCK_BYTES..3 * BLOCK_BYTES],
+        content[..2 * BLOCK_BYTES]
+    );
+    assert!(buf[..BLOCK_BYTES].iter().all(|&byte| byte == 0));
+    assert!(buf[3 * BLOCK_BYTES..].iter().all(|&byte| byte == 0));
     assert_eq!(
         read_all(&mut rig, file, 1 << 20, 4096),
         b"",

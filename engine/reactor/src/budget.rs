@@ -1,4 +1,4 @@
-//! Bytes that those who are on one core share.
+//! Bytes that those who are on one core share: memory, or what is under way at a device.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
