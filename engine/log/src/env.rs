@@ -8,8 +8,9 @@ use crate::bulk::BulkFiles;
 use crate::cache::CacheBudget;
 use crate::cold::ColdReads;
 use crate::counters::LogCounters;
+use crate::files::OpenFiles;
 use crate::flusher::Flusher;
-use crate::limits::READ_AHEAD_BYTES;
+use crate::limits::{READ_AHEAD_BYTES, SEALED_FILES_MAX};
 use crate::space::SpaceGauge;
 
 /// What a log needs of the shard that owns it; shared by all logs of the shard.
@@ -25,6 +26,8 @@ pub struct LogEnv {
     pub cache: CacheBudget,
     /// Reads from disk.
     pub cold: ColdReads,
+    /// Files of sealed segments that are open.
+    pub files: OpenFiles,
     /// Whether the device has room.
     pub space: SpaceGauge,
     /// What is counted.
@@ -47,6 +50,7 @@ impl LogEnv {
             flusher,
             cache,
             cold: ColdReads::new(READ_AHEAD_BYTES),
+            files: OpenFiles::new(SEALED_FILES_MAX),
             space,
             counters,
         }

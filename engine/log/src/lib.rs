@@ -26,6 +26,7 @@ mod durable;
 mod env;
 mod epochs;
 mod error;
+mod files;
 mod flush;
 mod flusher;
 mod full;
@@ -62,6 +63,7 @@ pub use error::{
     AppendError, BatchProblem, ChangeError, Corruption, Damage, FileError, LogFailure, OpenError,
     ReadError,
 };
+pub use files::OpenFiles;
 pub use flusher::Flusher;
 pub use log::{Appended, Log};
 pub use read::{ReadData, ReadRequest, TimestampOffset};

@@ -60,6 +60,9 @@ pub const READ_AHEAD_BYTES_MIN: usize = 256 << 10;
 /// Bytes that a shard reads ahead unless its owner says otherwise: windows for two of the fastest readers.
 pub const READ_AHEAD_BYTES: usize = 2 * DISK_READ_BYTES_MAX;
 
+/// Files of sealed segments that a shard keeps open.
+pub const SEALED_FILES_MAX: usize = 256;
+
 /// Readers of a shard that are recognised when they go on; of more, the one that has been quiet longest is forgotten.
 pub const READ_STREAMS_MAX: usize = 256;
 

@@ -268,6 +268,7 @@ impl Drop for LogInner {
         // Its chunks go back to the pool with it.
         self.env.cache.forget(&self.me);
         self.env.cold.forget(&self.me);
+        self.env.files.forget(&self.me);
     }
 }
 

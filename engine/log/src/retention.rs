@@ -73,6 +73,7 @@ impl LogInner {
     pub(crate) async fn remove_segments_below_start(&self) -> usize {
         let gone = self.state.borrow_mut().take_segments_below_start();
         for segment in &gone {
+            self.env.files.forget_segment(&self.me, segment.base);
             let removed = async {
                 self.directory
                     .remove(&self.directory.segment_path(segment.base))

@@ -198,6 +198,9 @@ impl LogInner {
         if let Some(sealed) = sealed {
             crate::index_file::write(&self.env.reactor, &self.directory, &sealed).await;
             self.trim(&sealed).await;
+            if let Some(sealed) = self.state.borrow_mut().segments.get_mut(&sealed.base) {
+                sealed.close_file();
+            }
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) enum SegmentFile {
     Awaited,
     /// It may be written, under its own name or still under that of the prepared file.
     Open { file: File, name: SegmentName },
-    /// It is sealed, and nobody has read it yet.
+    /// It is sealed: opened by who reads it.
     Closed,
 }
 
@@ -94,6 +94,13 @@ impl Segment {
         self.index
             .at_or_before(offset)
             .map_or((self.base, 0), |entry| (entry.offset, entry.position))
+    }
+
+    /// Closes the file of a sealed segment.
+    pub(crate) fn close_file(&mut self) {
+        if self.is_at_rest() {
+            self.file = SegmentFile::Closed;
+        }
     }
 
     /// Whether its file is there under its own name.

@@ -13,7 +13,7 @@ use crate::epochs::EpochCache;
 use crate::error::{BatchProblem, ReadError};
 use crate::limits::{DISK_READ_BYTES_MAX, INDEX_INTERVAL_BYTES, READ_AHEAD_BYTES_MIN, SCAN_BYTES};
 use crate::log::LogInner;
-use crate::segment::{Segment, SegmentFile, SegmentName};
+use crate::segment::{Segment, SegmentFile};
 use crate::tail::{block_ceil, block_floor};
 
 /// Where to read on disk.
@@ -64,19 +64,18 @@ impl LogInner {
         }
     }
 
-    /// The file of a plan; that of a sealed segment is opened when it is first read and stays open.
+    /// The file of a plan; that of a sealed segment is opened when it is not open.
     pub(crate) async fn file_of(&self, plan: &DiskPlan) -> Result<File, ReadError> {
         if let Some(file) = &plan.file {
             return Ok(file.clone());
         }
+        if let Some(file) = self.env.files.get(&self.me, plan.segment) {
+            return Ok(file);
+        }
         let file = self.directory.open(&plan.path, Mode::Existing).await?;
-        if let Some(segment) = self.state.borrow_mut().segments.get_mut(&plan.segment)
-            && matches!(segment.file, SegmentFile::Closed)
-        {
-            segment.file = SegmentFile::Open {
-                file: file.clone(),
-                name: SegmentName::BaseOffset,
-            };
+        // It may have left the log meanwhile.
+        if self.state.borrow().segments.contains_key(&plan.segment) {
+            self.env.files.keep(&self.me, plan.segment, &file);
         }
         Ok(file)
     }

@@ -82,7 +82,7 @@ impl<'a> Recovering<'a> {
         }
         for (index, segment) in named.iter().enumerate() {
             let next_base = named.get(index + 1).map(|next| next.base);
-            let recovered = match self.load_sealed(segment, next_base).await? {
+            let mut recovered = match self.load_sealed(segment, next_base).await? {
                 Some(recovered) => recovered,
                 None => {
                     let path = self.directory.segment_path(segment.base);
@@ -101,6 +101,9 @@ impl<'a> Recovering<'a> {
             }
             if next_base.is_some() && is_walked {
                 crate::index_file::write(&self.env.reactor, self.directory, &recovered).await;
+            }
+            if next_base.is_some() {
+                recovered.close_file();
             }
             self.end.offset = recovered.end;
             segments.insert(recovered.base, recovered);
@@ -196,6 +199,8 @@ impl<'a> Recovering<'a> {
             )
             .await?;
         self.end.offset = active.end;
+        // What was active is sealed.
+        segments.values_mut().for_each(Segment::close_file);
         segments.insert(base, active);
         Ok(NextFile::Absent)
     }

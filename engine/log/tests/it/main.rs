@@ -8,6 +8,7 @@ mod cold;
 mod corruption;
 mod epochs;
 mod failures;
+mod files;
 mod foreign;
 mod inspect;
 mod recovery;
