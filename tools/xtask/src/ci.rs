@@ -10,6 +10,7 @@ use crate::guards;
 use crate::layers;
 use crate::tidy;
 use crate::workspace::{Workspace, cargo};
+use crate::zookeeper;
 
 /// One profile for clippy, tests and documents: build scripts and procedural macros are built once.
 const PROFILE: [&str; 2] = ["--profile", "checked"];
@@ -71,8 +72,9 @@ fn clippy(workspace: &Workspace) -> Result<(), Findings> {
 }
 
 /// Runs all tests of the workspace: unit, integration, documentation, and with them the pinned simulation seeds.
-/// Nothing has to be fetched for them but what cargo fetches.
+/// Nothing has to be fetched for them but what cargo fetches, and a ZooKeeper server.
 pub(crate) fn test(workspace: &Workspace) -> Result<(), Findings> {
+    zookeeper::ensure(workspace)?;
     workspace.run(cargo().args(["test", "--workspace"]).args(PROFILE))
 }
 

@@ -79,7 +79,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "net/server",
         ],
     ),
-    ("tools/xtask", &[]),
+    ("tools/zookeeper", &[]),
+    ("tools/xtask", &["tools/zookeeper"]),
 ];
 
 /// A package from outside, and the only folders whose crates may name it, in tests too.

@@ -19,6 +19,7 @@ mod peers;
 mod source;
 mod tidy;
 mod workspace;
+mod zookeeper;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ use workspace::Workspace;
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  test               all tests of the workspace, in the profile `checked`
+  test               all tests of the workspace, in the profile `checked`; installs ZooKeeper, for root, if it is missing
   ci                 everything that a submission must pass, with the time of each step
   sim                2000 seeds of the simulation
   guards             that a seed fails when a step of durability is left out, for each step

@@ -1,0 +1,259 @@
+//! The server of Debian's package, as a process that ends with whoever started it.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use thiserror::Error;
+
+/// Where Debian keeps the server; its manifest names the libraries beside it.
+const JAR: &str = "/usr/share/java/zookeeper.jar";
+const JAVA: &str = "/usr/bin/java";
+const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+
+/// How long a server may take to answer, on a machine that is busy.
+const START_MAX: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A port that was free may be taken before the server binds it.
+const PORTS_TRIED: u32 = 5;
+
+/// Runs the server and ends it once standard input ends, which it does with the process that holds the other end of the
+/// pipe, however that one ends.
+const RUN: &str = r#""$@" & server=$!; read -r end; kill -9 "$server"; wait "$server""#;
+
+/// Its own log, so that a failed start can be told; nothing else goes to the console.
+const LOGGING: &str = "\
+log4j.rootLogger=WARN, console
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %-5p %m%n
+";
+
+/// What it takes to run a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    java: PathBuf,
+    jar: PathBuf,
+}
+
+/// What is not installed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{path} is missing: these tests need Debian's package zookeeper (3.8). Install it with `apt-get install zookeeper`, or let `cargo xtask test` do it as root"
+)]
+pub struct Missing {
+    /// The file that was looked for.
+    pub path: PathBuf,
+}
+
+/// Looks for the server and for Java.
+///
+/// # Errors
+/// [`Missing`] says what to install.
+pub fn installation() -> Result<Installation, Missing> {
+    let found = |path: &str| {
+        let path = PathBuf::from(path);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(Missing { path })
+        }
+    };
+    Ok(Installation {
+        jar: found(JAR)?,
+        java: found(JAVA)?,
+    })
+}
+
+/// Why a server does not run.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// It is not installed.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// Its files could not be written, or its process not started.
+    #[error("the ZooKeeper server cannot be started: {0}")]
+    Io(#[from] io::Error),
+    /// It ended, or never answered.
+    #[error("the ZooKeeper server does not answer at {address}; it said:\n{log}")]
+    Silent {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What it logged.
+        log: String,
+    },
+}
+
+/// A server of one node on loopback. Its data is in memory and temporary files: an answered write survives
+/// [`Server::restart`], not the machine.
+#[derive(Debug)]
+pub struct Server {
+    installation: Installation,
+    directory: TempDir,
+    address: SocketAddr,
+    process: Process,
+}
+
+impl Server {
+    /// Starts a server with no data on a port that is free.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start() -> Result<Self, StartError> {
+        let installation = installation()?;
+        let directory = TempDir::new()?;
+        fs::write(directory.path().join("log4j.properties"), LOGGING)?;
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let address = free_address()?;
+            match Process::start(&installation, directory.path(), address) {
+                Ok(process) => {
+                    return Ok(Self {
+                        installation,
+                        directory,
+                        address,
+                        process,
+                    });
+                }
+                Err(StartError::Silent { log, .. })
+                    if tried < PORTS_TRIED && log.contains("Address already in use") => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Where clients reach it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends the server as a crash would, and keeps its data and port.
+    pub fn kill(&mut self) {
+        self.process.end();
+    }
+
+    /// Starts the server again with its data, at the same address.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn restart(&mut self) -> Result<(), StartError> {
+        self.kill();
+        self.process = Process::start(&self.installation, self.directory.path(), self.address)?;
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Process(Child);
+
+impl Process {
+    fn start(
+        installation: &Installation,
+        directory: &Path,
+        address: SocketAddr,
+    ) -> Result<Self, StartError> {
+        // Short ticks allow short sessions: from 2 to 200 of them.
+        let settings = format!(
+            "tickTime=100\nmaxSessionTimeout=20000\ndataDir={}\nclientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=*\n",
+            directory.join("data").display(),
+            address.port(),
+            address.ip()
+        );
+        let settings_file = directory.join("zoo.cfg");
+        fs::write(&settings_file, settings)?;
+        let log_file = directory.join("log");
+        let log = fs::File::create(&log_file)?;
+        let mut command = Command::new("sh");
+        command.args(["-c", RUN, "sh"]).arg(&installation.java);
+        // It starts in half the time without the second compiler, and a test writes little.
+        command.args([
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dzookeeper.forceSync=no",
+            "-Dzookeeper.jmx.log4j.disable=true",
+            "-Dzookeeper.preAllocSize=1024",
+        ]);
+        let jar = installation.jar.display();
+        command.arg("-cp");
+        command.arg(format!("{}:{jar}", directory.display()));
+        command.arg(MAIN).arg(&settings_file);
+        command.stdin(Stdio::piped()).stdout(log.try_clone()?);
+        let mut process = Self(command.stderr(log).spawn()?);
+        let asked = Instant::now();
+        while asked.elapsed() < START_MAX {
+            if serves(address) {
+                return Ok(process);
+            }
+            if port_is_taken(&log_file) {
+                break;
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        process.end();
+        Err(StartError::Silent {
+            address,
+            log: fs::read_to_string(&log_file).unwrap_or_default(),
+        })
+    }
+
+    /// Ends the server: the shell does it when its standard input ends.
+    fn end(&mut self) {
+        drop(self.0.stdin.take());
+        // It has ended either way.
+        self.0.wait().ok();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn port_is_taken(log_file: &Path) -> bool {
+    fs::read_to_string(log_file).is_ok_and(|log| log.contains("Address already in use"))
+}
+
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// Whether a server says that it serves, by one of ZooKeeper's commands of four letters.
+fn serves(address: SocketAddr) -> bool {
+    let ask = || -> io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"srvr")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.contains("Mode: standalone"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_serves_until_it_is_dropped_and_comes_back_where_it_was() {
+        let mut server = Server::start().unwrap();
+        let address = server.address();
+        assert!(serves(address));
+        server.kill();
+        assert!(!serves(address));
+        server.restart().unwrap();
+        assert!(serves(address) && server.address() == address);
+        drop(server);
+        assert!(!serves(address));
+    }
+}
