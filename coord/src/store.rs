@@ -4,7 +4,7 @@
 //! node), on the in-memory store (simulation) and on ZooKeeper. The semantics are ZooKeeper's, cut to what is
 //! used: versioned writes in atomic multis, ephemeral nodes that live as long as their session, one-shot
 //! watches, and outcomes that may be unknown. What ZooKeeper cannot promise, no store promises: a read may be
-//! stale (writes are guarded by versions, not by reads), and a watch may be lost with its session.
+//! stale (writes are guarded by versions, not by reads), and a watch is lost with its connection.
 //!
 //! Thread: the control thread. Futures are not `Send`, and need no particular executor.
 //!
@@ -30,7 +30,7 @@ pub(crate) mod faulty;
 
 pub use embedded::{EmbeddedStore, OpenError};
 pub use error::{Conflict, MultiError, StoreError};
-pub use memory::MemoryStore;
+pub use memory::{MemoryStore, WriteFault};
 pub use path::{NodePath, PathError};
 pub use session::{Session, SessionId, SessionStatus};
 pub use watch::{Watch, WatchEvent, WatchKind};
@@ -242,7 +242,8 @@ pub trait MetadataStore {
     /// error means that nothing was done.
     async fn multi(&self, ops: Vec<MetaOp>) -> Result<Vec<OpResult>, MultiError>;
 
-    /// Sets a one-shot watch. Set the watch first and read afterwards: then no change is missed.
+    /// Sets a one-shot watch. Set the watch first and read afterwards: then no change is missed. The watch always
+    /// ends: [`WatchEvent::Lost`] when the session was connected anew before it fired, or ended.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be asked; [`StoreError::NoNode`] for the children of a node that
@@ -253,7 +254,7 @@ pub trait MetadataStore {
     fn session(&self) -> Session;
 
     /// Waits until the session is no longer as `seen`. After a reconnect (`connects` moved) read everything
-    /// again: watches may have been lost.
+    /// again: all watches are lost.
     async fn session_changed(&self, seen: &Session) -> Session;
 
     /// Ends the session: its ephemeral nodes go now instead of at its time-out.

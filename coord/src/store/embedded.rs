@@ -21,6 +21,7 @@ use futures_channel::oneshot;
 
 use super::session::SessionCell;
 use super::tree::Tree;
+use super::watch::Fired;
 use super::{
     MetaOp, MetadataStore, MultiError, Node, NodePath, OpResult, Session, SessionId, SessionStatus,
     StoreError, Watch, WatchKind,
@@ -96,13 +97,17 @@ impl Owned {
             return Ok(staged.results);
         }
         match self.file.commit(&staged) {
-            Ok(()) => Ok(self.tree.apply(staged)),
+            Ok(()) => {
+                let applied = self.tree.apply(staged);
+                applied.fired.into_iter().for_each(Fired::tell);
+                Ok(applied.results)
+            }
             Err(error) => {
                 let reason = format!("cannot write {}: {error}", self.file.path().display());
                 tracing::error!(error = %error, "the metadata store failed");
                 self.failure.set(&reason);
                 self.session.end();
-                self.tree.end_session(session);
+                self.tree.forget_watches(session);
                 Err(MultiError::Unknown { reason })
             }
         }
@@ -112,17 +117,14 @@ impl Owned {
         if let Some(failed) = self.failure.get() {
             return Err(failed);
         }
-        let session = self.session.get();
-        match session.status {
-            SessionStatus::Ended => Err(StoreError::SessionEnded),
-            SessionStatus::Connected | SessionStatus::Disconnected => Ok(session.id),
-        }
+        self.session.live()
     }
 
     fn close(&mut self) {
         if self.session.get().status != SessionStatus::Ended {
             self.session.end();
-            self.tree.end_session(self.session.get().id);
+            // The only session's watches are lost with it: nobody is left to be told.
+            drop(self.tree.end_session(self.session.get().id));
         }
     }
 }
@@ -144,7 +146,7 @@ impl EmbeddedStore {
             tree,
             session,
         } = opened;
-        let session = SessionCell::connected(session);
+        let session = SessionCell::connected(session, None);
         let failure = Failure::default();
         let owned = Owned {
             file,
@@ -219,13 +221,13 @@ fn run(mut owned: Owned, jobs: &Receiver<Job>) {
 impl MetadataStore for EmbeddedStore {
     async fn read(&self, path: &NodePath) -> Result<Option<Node>, StoreError> {
         let path = path.clone();
-        self.ask_reading(move |owned| Ok(owned.tree.read(&path)))
+        self.ask_reading(move |owned| Ok(owned.tree.nodes().read(&path)))
             .await
     }
 
     async fn children(&self, path: &NodePath) -> Result<Option<Vec<String>>, StoreError> {
         let path = path.clone();
-        self.ask_reading(move |owned| Ok(owned.tree.children(&path)))
+        self.ask_reading(move |owned| Ok(owned.tree.nodes().children(&path)))
             .await
     }
 
@@ -245,11 +247,15 @@ impl MetadataStore for EmbeddedStore {
 
     async fn watch(&self, path: &NodePath, kind: WatchKind) -> Result<Watch, StoreError> {
         let path = path.clone();
-        self.ask_reading(move |owned| {
-            let session = owned.session.get().id;
-            owned.tree.watch(session, &path, kind)
-        })
-        .await
+        let session = self.session.get();
+        let fired = self.ask_reading(move |owned| {
+            if kind == WatchKind::Children && !owned.tree.nodes().contains(&path) {
+                return Err(StoreError::NoNode { path });
+            }
+            owned.tree.watch(session.id, &path, kind)
+        });
+        let fired = fired.await?;
+        Ok(Watch::kept(self.session.clone(), session.connects, fired))
     }
 
     fn session(&self) -> Session {

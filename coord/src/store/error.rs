@@ -28,6 +28,12 @@ pub enum StoreError {
         /// The bound that was reached.
         waiting: usize,
     },
+    /// The store does not do that for this user, however often it is asked.
+    #[error("the metadata store refuses: {reason}")]
+    Refused {
+        /// What it said.
+        reason: String,
+    },
     /// The store failed and answers nothing until it is opened again.
     #[error("the metadata store has failed: {reason}; start the broker again once that is mended")]
     Failed {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
+use super::StoreError;
+
 /// Identifies a session: ephemeral nodes name it as their owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(u64);
@@ -48,7 +50,7 @@ pub struct Session {
     pub id: SessionId,
     /// Where it stands.
     pub status: SessionStatus,
-    /// How often it was connected: a change means that watches may have been lost.
+    /// How often it was connected: a change means that watches were lost, and that what was read may be old.
     pub connects: u64,
     /// After how long without contact it ends, as negotiated; `None` for a store that is never out of reach.
     pub timeout: Option<Duration>,
@@ -65,13 +67,14 @@ struct State {
 pub(super) struct SessionCell(Arc<Mutex<State>>);
 
 impl SessionCell {
-    pub(super) fn connected(id: SessionId) -> Self {
+    /// A session that is connected for the first time; `timeout` as in [`Session`].
+    pub(super) fn connected(id: SessionId, timeout: Option<Duration>) -> Self {
         Self(Arc::new(Mutex::new(State {
             session: Session {
                 id,
                 status: SessionStatus::Connected,
                 connects: 1,
-                timeout: None,
+                timeout,
             },
             waiting: Vec::new(),
         })))
@@ -81,11 +84,54 @@ impl SessionCell {
         self.state().session
     }
 
+    /// The id of a session that has not ended, as far as its user knows.
+    ///
+    /// # Errors
+    /// [`StoreError::SessionEnded`].
+    pub(super) fn live(&self) -> Result<SessionId, StoreError> {
+        let session = self.get();
+        match session.status {
+            SessionStatus::Ended => Err(StoreError::SessionEnded),
+            SessionStatus::Connected | SessionStatus::Disconnected => Ok(session.id),
+        }
+    }
+
     pub(super) fn end(&self) {
+        self.set(|session| session.status = SessionStatus::Ended);
+    }
+
+    /// The connection is lost; a session that has ended stays so.
+    pub(super) fn disconnect(&self) {
+        self.set(|session| {
+            if session.status == SessionStatus::Connected {
+                session.status = SessionStatus::Disconnected;
+            }
+        });
+    }
+
+    /// There is a connection again; a session that has ended stays so.
+    pub(super) fn reconnect(&self) {
+        self.set(|session| {
+            if session.status != SessionStatus::Ended {
+                session.status = SessionStatus::Connected;
+                session.connects += 1;
+            }
+        });
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Session)) {
         let mut state = self.state();
-        state.session.status = SessionStatus::Ended;
+        change(&mut state.session);
         // Dropping the senders wakes those who wait.
         state.waiting.clear();
+    }
+
+    /// Waits until the session has been connected more often than that, or has ended.
+    pub(super) async fn reconnected(&self, connects: u64) {
+        let mut session = self.get();
+        while session.connects == connects && session.status != SessionStatus::Ended {
+            session = self.changed(&session).await;
+        }
     }
 
     pub(super) async fn changed(&self, seen: &Session) -> Session {

@@ -4,19 +4,23 @@
 //! [`Tree::apply`] does it and fires the watches. Between the two the embedded store commits the staged
 //! changes to its file. Pure: no I/O, no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::watch::Watches;
+use super::watch::{Fired, Watches};
 use super::{
     Conflict, MetaOp, MultiError, Node, NodePath, OpResult, SessionId, Stat, StoreError, Version,
-    Watch, WatchKind, Zxid,
+    WatchKind, Zxid,
 };
 use crate::limits;
 
+mod nodes;
+
+pub(super) use nodes::Nodes;
+
 #[derive(Debug)]
 pub(super) struct Tree {
-    nodes: BTreeMap<NodePath, Node>,
+    nodes: Nodes,
     last_zxid: Zxid,
     watches: Watches,
 }
@@ -30,52 +34,61 @@ pub(super) struct Staged {
     pub(super) results: Vec<OpResult>,
 }
 
+/// A multi that was done: its results, and the watches that it ended.
+#[derive(Debug)]
+#[must_use = "whoever watches is to be told"]
+pub(super) struct Applied {
+    pub(super) results: Vec<OpResult>,
+    pub(super) fired: Vec<Fired>,
+}
+
 impl Tree {
     /// A tree of these nodes besides the root.
     pub(super) fn new(nodes: BTreeMap<NodePath, Node>, last_zxid: Zxid) -> Self {
-        let mut tree = Self {
-            nodes,
+        Self {
+            nodes: Nodes::new(nodes),
             last_zxid,
             watches: Watches::default(),
-        };
-        let root = Node {
-            data: Vec::new(),
-            stat: Stat {
-                czxid: Zxid::new(0),
-                mzxid: Zxid::new(0),
-                version: Version::FIRST,
-                ephemeral_owner: None,
-            },
-        };
-        tree.nodes.entry(NodePath::root()).or_insert(root);
-        tree
+        }
     }
 
     pub(super) fn last_zxid(&self) -> Zxid {
         self.last_zxid
     }
 
-    pub(super) fn read(&self, path: &NodePath) -> Option<Node> {
-        self.nodes.get(path).cloned()
+    /// The nodes as they are now.
+    pub(super) fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
-    pub(super) fn children(&self, path: &NodePath) -> Option<Vec<String>> {
-        self.nodes
-            .contains_key(path)
-            .then(|| self.child_names(path).map(str::to_owned).collect())
-    }
-
-    /// Sets a watch.
+    /// Sets a watch; what it gives is told when the watch fires, and cancelled when it is lost.
     pub(super) fn watch(
         &mut self,
         session: SessionId,
         path: &NodePath,
         kind: WatchKind,
-    ) -> Result<Watch, StoreError> {
-        if kind == WatchKind::Children && !self.nodes.contains_key(path) {
-            return Err(StoreError::NoNode { path: path.clone() });
-        }
+    ) -> Result<futures_channel::oneshot::Receiver<()>, StoreError> {
         self.watches.set(session, path, kind)
+    }
+
+    /// Ends the watches of a session that would have fired had the tree changed from `seen` to what it is.
+    pub(super) fn fire_changed_since(&mut self, session: SessionId, seen: &Nodes) -> Vec<Fired> {
+        let nodes = &self.nodes;
+        self.watches.take(session, |path, kind| {
+            let changed = |path: &NodePath| seen.stat(path) != nodes.stat(path);
+            match kind {
+                WatchKind::Node => changed(path),
+                WatchKind::Children => {
+                    let created = |nodes: &Nodes| nodes.stat(path).map(|stat| stat.czxid);
+                    created(seen) != created(nodes) || seen.children(path) != nodes.children(path)
+                }
+            }
+        })
+    }
+
+    /// Drops the watches of a session, which tells their holders that they are lost.
+    pub(super) fn forget_watches(&mut self, session: SessionId) {
+        self.watches.end_session(session);
     }
 
     /// Decides what a multi does, without doing it.
@@ -198,81 +211,50 @@ impl Tree {
             .range(from.clone())
             .any(|(path, change)| below(path) && change.is_some());
         let kept_child = || {
-            let mut candidates = self.range_below(path);
+            let mut candidates = self.nodes.below(path);
             candidates.any(|(path, _)| !matches!(staged.changes.get(path), Some(None)))
         };
         staged_child || kept_child()
     }
 
-    fn range_below(&self, path: &NodePath) -> impl Iterator<Item = (&NodePath, &Node)> {
-        let prefix = path.prefix();
-        let from = NodePath::from_prefix(&prefix);
-        self.nodes
-            .range((Bound::Excluded(from), Bound::Unbounded))
-            .take_while(move |(path, _)| path.as_str().starts_with(&prefix))
-    }
-
-    /// Names directly below, in byte order. Grandchildren are skipped by seeking, not by walking over them.
-    fn child_names(&self, path: &NodePath) -> impl Iterator<Item = &str> {
-        let prefix = path.prefix();
-        let mut from = Bound::Excluded(NodePath::from_prefix(&prefix));
-        std::iter::from_fn(move || {
-            loop {
-                let (found, _) = self.nodes.range((from.clone(), Bound::Unbounded)).next()?;
-                let rest = found.as_str().strip_prefix(prefix.as_str())?;
-                match rest.split_once('/') {
-                    None => {
-                        from = Bound::Excluded(found.clone());
-                        return Some(rest);
-                    }
-                    Some((child, _)) => {
-                        from = Bound::Included(NodePath::after_subtree(&prefix, child))
-                    }
-                }
-            }
-        })
-    }
-
-    /// Does what was staged, fires the watches, and returns the results.
-    pub(super) fn apply(&mut self, staged: Staged) -> Vec<OpResult> {
+    /// Does what was staged; the watches that it ends are for the caller to tell.
+    pub(super) fn apply(&mut self, staged: Staged) -> Applied {
         debug_assert!(staged.zxid > self.last_zxid);
         self.last_zxid = staged.zxid;
+        let mut fired = Vec::new();
         for (path, change) in staged.changes {
-            let existed = self.nodes.contains_key(&path);
             let exists = change.is_some();
-            match change {
-                Some(node) => self.nodes.insert(path.clone(), node),
-                None => self.nodes.remove(&path),
-            };
+            let existed = self.nodes.replace(&path, change).is_some();
             if existed || exists {
-                self.watches.fire(&path, WatchKind::Node);
+                self.watches.fire(&path, WatchKind::Node, &mut fired);
             }
             if existed != exists
                 && let Some(parent) = path.parent()
             {
-                self.watches.fire(&parent, WatchKind::Children);
+                self.watches.fire(&parent, WatchKind::Children, &mut fired);
             }
             if !exists {
-                self.watches.fire(&path, WatchKind::Children);
+                self.watches.fire(&path, WatchKind::Children, &mut fired);
             }
         }
-        staged.results
+        Applied {
+            results: staged.results,
+            fired,
+        }
     }
 
-    /// Ends a session: its ephemeral nodes go in one write, its watches are lost.
-    pub(super) fn end_session(&mut self, session: SessionId) {
-        self.watches.end_session(session);
-        let owned: BTreeSet<NodePath> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.stat.ephemeral_owner == Some(session))
-            .map(|(path, _)| path.clone())
-            .collect();
+    /// Ends a session: its watches are lost, its ephemeral nodes go in one write.
+    pub(super) fn end_session(&mut self, session: SessionId) -> Vec<Fired> {
+        self.forget_watches(session);
         let staged = Staged {
             zxid: self.last_zxid.next(),
-            changes: owned.into_iter().map(|path| (path, None)).collect(),
+            changes: self
+                .nodes
+                .owned_by(session)
+                .map(|path| (path.clone(), None))
+                .collect(),
             results: Vec::new(),
         };
-        self.apply(staged);
+        self.apply(staged).fired
     }
 }

@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::path::PathBuf;
 
 use futures_executor::block_on;
@@ -24,27 +25,39 @@ impl Embedded {
     fn path(&self) -> PathBuf {
         self.directory.path().join("metadata.redb")
     }
+
+    fn open_file(&self) -> EmbeddedStore {
+        EmbeddedStore::open(&self.path()).unwrap()
+    }
+
+    fn reopen_file(&self, store: EmbeddedStore) -> EmbeddedStore {
+        drop(store);
+        self.open_file()
+    }
 }
 
 impl Harness for Embedded {
     type Store = EmbeddedStore;
 
-    fn open(&mut self) -> EmbeddedStore {
-        EmbeddedStore::open(&self.path()).unwrap()
+    fn block_on<F: Future<Output = ()>>(case: F) {
+        block_on(case);
     }
 
-    fn reopen(&mut self, store: EmbeddedStore) -> EmbeddedStore {
-        drop(store);
-        self.open()
+    async fn open(&mut self) -> EmbeddedStore {
+        self.open_file()
+    }
+
+    async fn reopen(&mut self, store: EmbeddedStore) -> EmbeddedStore {
+        self.reopen_file(store)
     }
 }
 
-conformance!(Embedded::new());
+conformance!(Embedded, Embedded::new());
 
 #[test]
 fn a_store_in_use_is_refused_and_free_again_once_dropped() {
-    let mut embedded = Embedded::new();
-    let store = embedded.open();
+    let embedded = Embedded::new();
+    let store = embedded.open_file();
     let handle = store.clone();
     drop(store);
     assert!(matches!(
@@ -52,7 +65,7 @@ fn a_store_in_use_is_refused_and_free_again_once_dropped() {
         Err(OpenError::InUse { .. })
     ));
     drop(handle);
-    embedded.open();
+    embedded.open_file();
 }
 
 #[test]
@@ -66,8 +79,8 @@ fn a_missing_directory_is_an_error_with_its_path() {
 
 #[test]
 fn what_was_answered_is_there_without_a_clean_end() {
-    let mut embedded = Embedded::new();
-    let store = embedded.open();
+    let embedded = Embedded::new();
+    let store = embedded.open_file();
     block_on(async {
         store.multi(vec![create("/a", "kept")]).await.unwrap();
     });
@@ -83,8 +96,8 @@ fn what_was_answered_is_there_without_a_clean_end() {
 
 #[test]
 fn a_full_queue_is_refused_not_waited_for() {
-    let mut embedded = Embedded::new();
-    let store = embedded.open();
+    let embedded = Embedded::new();
+    let store = embedded.open_file();
     block_on(async {
         let (release, released) = std::sync::mpsc::channel::<()>();
         let stuck = store.ask(move |_| released.recv().is_ok());
@@ -167,8 +180,8 @@ proptest! {
     /// The versions and the data, though not the zxids: a new session takes one on disk, none in memory.
     #[test]
     fn the_file_and_the_memory_agree_over_restarts(steps in steps()) {
-        let mut embedded = Embedded::new();
-        let mut file = embedded.open();
+        let embedded = Embedded::new();
+        let mut file = embedded.open_file();
         let mut memory = MemoryStore::new();
         for step in steps {
             match step {
@@ -179,7 +192,7 @@ proptest! {
                     prop_assert_eq!(on_disk.map(|results| results.len()), in_memory.map(|results| results.len()));
                 }
                 Step::Reopen => {
-                    file = embedded.reopen(file);
+                    file = embedded.reopen_file(file);
                     memory = memory.new_session();
                 }
             }
