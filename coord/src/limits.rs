@@ -1,5 +1,7 @@
 //! The bounds of this crate, and how they relate.
 
+use std::time::Duration;
+
 use crate::store::{MetaOp, MultiError};
 
 /// Operations in one multi, the check of the controller epoch included.
@@ -13,6 +15,12 @@ pub const OP_OVERHEAD_BYTES: usize = 64;
 
 /// Requests that may wait for the embedded store's thread.
 pub const STORE_REQUESTS_MAX: usize = 256;
+
+/// Requests that may wait for ZooKeeper's answer.
+pub const ZOOKEEPER_REQUESTS_MAX: usize = 256;
+
+/// How long the end of a ZooKeeper session is waited for, when it is closed: without an answer it ends by its time-out.
+pub const ZOOKEEPER_CLOSE_MAX: Duration = Duration::from_secs(2);
 
 /// Topics that the controller reads at a time, so that a load does not wait for each answer.
 pub const TOPICS_IN_FLIGHT_MAX: usize = 8;
@@ -46,7 +54,8 @@ const ASSIGNMENT_BYTES_MAX: usize = 512;
 pub const UNKNOWN_RETRIES_MAX: u32 = 3;
 
 const _: () = assert!(
-    TOPICS_IN_FLIGHT_MAX * STATES_IN_FLIGHT_MAX < STORE_REQUESTS_MAX,
+    TOPICS_IN_FLIGHT_MAX * STATES_IN_FLIGHT_MAX < STORE_REQUESTS_MAX
+        && TOPICS_IN_FLIGHT_MAX * STATES_IN_FLIGHT_MAX < ZOOKEEPER_REQUESTS_MAX,
     "a load leaves room for others"
 );
 const _: () = assert!(

@@ -22,6 +22,7 @@ mod path;
 mod session;
 mod tree;
 mod watch;
+mod zookeeper;
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -34,6 +35,7 @@ pub use memory::{MemoryStore, WriteFault};
 pub use path::{NodePath, PathError};
 pub use session::{Session, SessionId, SessionStatus};
 pub use watch::{Watch, WatchEvent, WatchKind};
+pub use zookeeper::{AddressError, ConnectError, ZooKeeperAddress, ZooKeeperStore};
 
 /// The position of a write in the store's history: each multi has one, larger than all before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,8 +211,9 @@ impl fmt::Debug for MetaOp {
 /// What one operation of a committed multi did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpResult {
-    /// The node was created; its `czxid` is the epoch of a registration.
-    Created(Stat),
+    /// The node was created. What its `czxid` is has to be read: ZooKeeper 3.8 does not tell what a multi created
+    /// (ZOOKEEPER-4667).
+    Created,
     /// The node was set.
     Set(Stat),
     /// The check held.

@@ -19,7 +19,7 @@ use crate::records::{
     BrokerLife, BrokerRegistration, BrokerState, ControllerEpochRecord, ControllerRecord,
     IsrMember, PartitionState, Payload,
 };
-use crate::store::{Conflict, MetaOp, MetadataStore, MultiError, NodePath, OpResult};
+use crate::store::{Conflict, MetaOp, MetadataStore, MultiError, NodePath};
 
 /// Whether a broker may come back with another data directory than its partitions are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -258,7 +258,7 @@ async fn register<S: MetadataStore>(
         directories: vec![start.directory],
     });
     let data = registration.encode(&path).map_err(ControllerError::from)?;
-    for _attempt in 0..=limits::UNKNOWN_RETRIES_MAX {
+    for _attempt in 0..=limits::UNKNOWN_RETRIES_MAX + 1 {
         let mut ops = Vec::new();
         if let Some(node) = store.read(&path).await.map_err(ControllerError::from)? {
             let old = Payload::<BrokerRegistration>::decode(&path, &node.data)
@@ -285,13 +285,8 @@ async fn register<S: MetadataStore>(
             data: data.clone(),
         });
         match store.multi(ops).await {
-            Ok(results) => {
-                if let Some(OpResult::Created(stat)) = results.last() {
-                    return Ok(stat.czxid.into());
-                }
-            }
-            // Look again: it was done, or the old one went by itself meanwhile.
-            Err(MultiError::Unknown { .. } | MultiError::Conflict { .. }) => {}
+            // Look again: it was done, and the node tells its epoch; or the old one went by itself meanwhile.
+            Ok(_) | Err(MultiError::Unknown { .. } | MultiError::Conflict { .. }) => {}
             Err(error) => return Err(ControllerError::from_multi("the registration", error).into()),
         }
     }

@@ -49,8 +49,8 @@ pub(crate) trait Remote: Harness {
     /// Lets the session connect again, as far as it still can.
     fn restore(&mut self, store: &Self::Store);
 
-    /// Cuts the connection until the store has ended the session, which its user has not heard of.
-    async fn expire(&mut self, store: &Self::Store);
+    /// Cuts the connection until the store has ended the session, with this ephemeral node of its.
+    async fn expire(&mut self, store: &Self::Store, ephemeral: &NodePath);
 
     /// Does a multi whose answer is lost.
     async fn lose(

@@ -177,7 +177,7 @@ impl Tree {
         staged
             .changes
             .insert(path.clone(), Some(Node { data, stat }));
-        Ok(OpResult::Created(stat))
+        Ok(OpResult::Created)
     }
 
     fn expect_version<'a>(

@@ -243,8 +243,7 @@ pub(crate) async fn a_session_that_expired_unseen_ends<H: Remote>(harness: &mut 
         .await
         .unwrap();
     let watch = store.watch(&path("/a"), WatchKind::Node).await.unwrap();
-    harness.expire(&store).await;
-    assert_ne!(store.session().status, SessionStatus::Ended);
+    harness.expire(&store, &path("/e")).await;
     other.multi(vec![create("/b", "")]).await.unwrap();
     assert_eq!(data(&other, "/e").await, None);
     harness.restore(&store);

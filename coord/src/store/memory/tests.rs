@@ -8,7 +8,8 @@ use crate::store::conformance::{
     remote_conformance, set,
 };
 use crate::store::{
-    MetaOp, MetadataStore, MultiError, OpResult, SessionStatus, StoreError, WatchEvent, WatchKind,
+    MetaOp, MetadataStore, MultiError, NodePath, OpResult, SessionStatus, StoreError, WatchEvent,
+    WatchKind,
 };
 
 #[derive(Default)]
@@ -43,7 +44,7 @@ impl Remote for Memory {
         store.reconnect();
     }
 
-    async fn expire(&mut self, store: &MemoryStore) {
+    async fn expire(&mut self, store: &MemoryStore, _: &NodePath) {
         store.disconnect();
         store.expire();
     }
