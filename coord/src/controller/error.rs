@@ -81,7 +81,7 @@ pub enum StartError {
     },
     /// Another broker is the controller.
     #[error(
-        "broker {broker} is the controller; several brokers need a shared metadata store, which is not available yet"
+        "broker {broker} is the controller of this metadata store, and clusters of several brokers are not available yet: give this broker a root of its own in ZooKeeper"
     )]
     OtherController {
         /// Which broker.

@@ -1,17 +1,16 @@
 //! `ringlog broker`: puts a broker together from its settings and runs it until it is told to stop.
 //!
-//! The calling thread is the control thread: it runs the control task over the embedded metadata store, and the
-//! admin port. The shards have threads of their own, and so has the preparation of files.
+//! The calling thread is the control thread: it runs the control task over the metadata store, and the admin port. The shards have threads of their own, and so has the preparation of files.
 
 mod admin;
 mod settings;
 mod signals;
+mod store;
 
 use std::io::IsTerminal;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringlog_coord::store::EmbeddedStore;
 use ringlog_log::{BulkFiles, NoBulkFiles};
 use ringlog_maintenance::{Maintenance, MaintenanceConfig};
 use ringlog_reactor::uring::{Verdict, probe};
@@ -21,9 +20,6 @@ use ringlog_server::{BrokerParts, BulkFactory};
 use self::settings::Settings;
 use crate::cli::BrokerArguments;
 use crate::error::CommandError;
-
-/// The file of the embedded metadata store in the data directory.
-const STORE_FILE: &str = "metadata.redb";
 
 pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
     let settings = Settings::new(arguments)?;
@@ -40,19 +36,24 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
         CommandError::failed(&what, format!("{error}; {advice}"))
     })?;
     check_machine(&settings)?;
-    let store = EmbeddedStore::open(&data_dir.join(STORE_FILE))
-        .map_err(|error| CommandError::failed("start the broker", error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandError::failed("start the control thread", error))?;
     // Before anything runs: an address in use is found out first, and a signal stops a broker that is starting too.
-    let (signals, admin_listener) = runtime.block_on(async {
+    let (signals, admin_listener, store) = runtime.block_on(async {
         let admin = match settings.admin {
             Some(address) => Some(admin::bind(address).await?),
             None => None,
         };
-        Ok((signals::Signals::install()?, admin))
+        let mut signals = signals::Signals::install()?;
+        let store = tokio::select! {
+            store = store::open(&settings) => store?,
+            () = signals.next() => {
+                return Err(CommandError::failed("start the broker", "it was told to stop"));
+            }
+        };
+        Ok((signals, admin, store))
     })?;
     let (maintenance, bulk) = start_maintenance(&settings);
     let platform = UringPlatform::new();
@@ -79,14 +80,19 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
                 greet(&settings, address);
             }
         };
-        tokio::select! {
-            ended = control.run(store) => {
+        let ended = tokio::select! {
+            ended = control.run(Rc::clone(&store)) => {
                 ended.map_err(|error| CommandError::failed("run the broker", error))
             }
             failed = serve => Err(failed),
             failed = signals.stop(&handle, &cores) => Err(failed),
             () = async { announce.await; std::future::pending().await } => Ok(()),
-        }
+            () = store::drain_when_lost(&settings, &store, &handle) => Ok(()),
+        };
+        // Its ephemeral nodes go now, not at its time-out.
+        let lost = store::is_lost(&settings, &store);
+        store.close().await;
+        ended.and(lost)
     });
     // The shards have been drained only where the control task has ended; otherwise nobody waits for them.
     served?;

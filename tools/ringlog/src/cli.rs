@@ -87,8 +87,14 @@ pub(crate) struct BrokerArguments {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<String>,
     /// Address that clients are told, when it is not the one of --listen
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, alias = "advertise", value_name = "HOST:PORT")]
     pub(crate) advertised: Option<String>,
+    /// Keep the metadata in ZooKeeper, under the node behind the slash, which is made when it is missing
+    #[arg(long, value_name = "HOST:PORT,…/ROOT")]
+    pub(crate) zookeeper: Option<String>,
+    /// Number of this broker in its cluster; needed with --zookeeper [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) broker_id: Option<u32>,
     /// Processors to pin shards to: `auto` (all but one), `none`, or a list such as 0,1 [default: auto]
     #[arg(long, value_name = "CORES")]
     pub(crate) cores: Option<String>,

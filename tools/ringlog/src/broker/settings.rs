@@ -5,8 +5,10 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ringlog_coord::store::ZooKeeperAddress;
 use ringlog_coord::units::parse_bytes;
 use ringlog_reactor::UringPlatform;
+use ringlog_record::BrokerId;
 use ringlog_server::BrokerConfig;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -28,6 +30,8 @@ const MEMORY_BYTES: usize = 1 << 30;
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) broker: BrokerConfig,
+    /// Where the metadata is; in the data directory without.
+    pub(super) zookeeper: Option<ZooKeeperAddress>,
     /// Where /metrics and /healthz are.
     pub(super) admin: Option<SocketAddr>,
     pub(super) log: LevelFilter,
@@ -41,6 +45,8 @@ struct File {
     listen: Option<SocketAddr>,
     admin: Option<Spanned<String>>,
     advertised: Option<String>,
+    zookeeper: Option<Spanned<String>>,
+    broker_id: Option<Spanned<u32>>,
     cores: Option<Spanned<String>>,
     shards: Option<Spanned<u16>>,
     #[serde(default, deserialize_with = "bytes")]
@@ -120,6 +126,17 @@ impl Settings {
             listen.unwrap_or_else(|| LISTEN.into()),
         );
         broker.advertised = arguments.advertised.clone().or(file.advertised);
+        let zookeeper = lines.pick(arguments.zookeeper.clone(), "zookeeper", file.zookeeper);
+        let zookeeper = zookeeper.map(zookeeper_address).transpose()?;
+        let broker_id = lines.pick(arguments.broker_id, "broker_id", file.broker_id);
+        match (broker_id, &zookeeper) {
+            (Some(id), _) => broker.broker = BrokerId::new(id.value),
+            (None, Some(_)) => {
+                let reason = "a broker of a cluster needs a number that no other has";
+                return Err(wrong("--broker-id", reason));
+            }
+            (None, None) => {}
+        }
         let cores = lines.pick(arguments.cores.clone(), "cores", file.cores);
         broker.cpus = cpus(cores.as_ref())?;
         let shards = lines.pick(arguments.shards, "shards", file.shards);
@@ -135,6 +152,7 @@ impl Settings {
         let log = lines.pick(arguments.log.clone(), "log", file.log);
         Ok(Self {
             broker,
+            zookeeper,
             admin: admin_address(admin.as_ref())?,
             log: log_level(log.as_ref())?,
         })
@@ -156,6 +174,11 @@ fn read(path: &Path) -> Result<(String, File), CommandError> {
         ))
     })?;
     Ok((text, file))
+}
+
+fn zookeeper_address(text: Sourced<String>) -> Result<ZooKeeperAddress, CommandError> {
+    let parsed = text.value.parse::<ZooKeeperAddress>();
+    parsed.map_err(|error| wrong(&text.origin, &error.to_string()))
 }
 
 /// The processors of the shards, in order; none for shards that are not pinned.

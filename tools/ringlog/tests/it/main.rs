@@ -18,3 +18,4 @@ mod records;
 mod round_trip;
 mod stop;
 mod topics;
+mod zookeeper;

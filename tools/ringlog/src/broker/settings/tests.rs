@@ -61,3 +61,19 @@ fn what_does_not_fit_is_refused_with_a_way_out() {
     check_refused(&["--memory", "1MiB"], &["memory", "1.00 MiB", "at least"]);
     check_refused(&["--log", "loud"], &["--log", "debug"]);
 }
+
+#[test]
+fn a_broker_on_zookeeper_has_a_number() {
+    let args = [
+        "--zookeeper",
+        "a:1,b:2/r",
+        "--broker-id",
+        "3",
+        "--cores",
+        "none",
+    ];
+    let settings = settings(&args).unwrap();
+    assert_eq!(settings.zookeeper.unwrap().to_string(), "a:1,b:2/r");
+    assert_eq!(settings.broker.broker.get(), 3);
+    check_refused(&["--zookeeper", "a:1"], &["--broker-id"]);
+}

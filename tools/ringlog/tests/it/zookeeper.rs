@@ -1,0 +1,115 @@
+//! A broker whose metadata is in ZooKeeper.
+
+use std::time::Duration;
+
+use ringlog_coord::controller::registered_brokers;
+use ringlog_coord::store::ZooKeeperStore;
+use ringlog_zookeeper::{Proxy, Server};
+
+use crate::process::{Start, directory};
+
+fn root(address: std::net::SocketAddr) -> String {
+    format!("{address}/deep/ringlog")
+}
+
+/// The brokers that anybody who asks ZooKeeper finds, with their addresses.
+fn registered(server: &Server) -> Vec<(u32, Vec<String>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let address = root(server.address()).parse().unwrap();
+        let seconds = Duration::from_secs(30);
+        let store = ZooKeeperStore::connect(&address, seconds, seconds)
+            .await
+            .unwrap();
+        let brokers = registered_brokers(&store).await.unwrap();
+        let brokers = brokers.into_iter();
+        brokers
+            .map(|(id, registration)| (id.get(), registration.addresses))
+            .collect()
+    })
+}
+
+fn consume(broker: &crate::process::Broker) -> Vec<u8> {
+    broker.ok(&["consume", "events", "--until-end"])
+}
+
+#[test]
+fn a_broker_keeps_its_metadata_in_zookeeper_and_comes_back_to_it() {
+    let server = Server::start().unwrap();
+    let zookeeper = root(server.address());
+    let directory = directory();
+    let args = ["--zookeeper", &zookeeper, "--broker-id", "7"];
+    let start = Start {
+        args: &args,
+        ..Start::new(directory.path())
+    };
+    let broker = start.broker();
+    assert_eq!(registered(&server), [(7, vec![broker.address.to_string()])]);
+    broker.ok(&["topic", "create", "events", "--partitions", "3"]);
+    broker.run(&["produce", "events"], b"one\n").ok();
+
+    // Another data directory may not take its number.
+    let other = crate::process::directory();
+    Start {
+        args: &args,
+        ..Start::new(other.path())
+    }
+    .refused(1, &["broker 7 is already running"]);
+
+    // Its old session lives on: it is its own, and is taken over at once.
+    broker.kill();
+    assert_eq!(registered(&server).len(), 1);
+    let broker = start.broker();
+    assert_eq!(registered(&server), [(7, vec![broker.address.to_string()])]);
+    assert_eq!(consume(&broker), b"one\n");
+
+    let (code, log) = broker.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(registered(&server).is_empty(), "{log}");
+}
+
+#[test]
+fn a_broker_serves_while_zookeeper_is_away_and_stops_when_its_session_is_over() {
+    let server = Server::start().unwrap();
+    let proxy = Proxy::start(server.address()).unwrap();
+    let zookeeper = root(proxy.address());
+    let directory = directory();
+    let start = Start {
+        args: &["--zookeeper", &zookeeper, "--broker-id", "1"],
+        ..Start::new(directory.path())
+    };
+    let broker = start.broker();
+    broker.ok(&["topic", "create", "events"]);
+    proxy.cut();
+    broker.run(&["produce", "events"], b"served\n").ok();
+    assert_eq!(consume(&broker), b"served\n");
+    let (code, log) = broker.terminate_after_signal();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(
+        log.contains("the session with ZooKeeper has ended"),
+        "{log}"
+    );
+
+    proxy.open();
+    assert_eq!(consume(&start.broker()), b"served\n");
+}
+
+#[test]
+fn settings_of_zookeeper_that_cannot_be_used_are_refused() {
+    let directory = directory();
+    let refused = |args: &[&str], said: &[&str]| {
+        Start {
+            args,
+            ..Start::new(directory.path())
+        }
+        .refused(2, said);
+    };
+    refused(&["--zookeeper", "127.0.0.1:2181/r"], &["--broker-id"]);
+    refused(
+        &["--zookeeper", "127.0.0.1", "--broker-id", "1"],
+        &["--zookeeper", "not host:port"],
+    );
+}
