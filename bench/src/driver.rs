@@ -203,6 +203,13 @@ pub trait ConsumerConnection: Send {
     ///
     /// [`DriverError`].
     async fn poll(&mut self, each: Each<'_>) -> Result<Polled, DriverError>;
+
+    /// Begins again at the start of the partition, on the same connection.
+    ///
+    /// # Errors
+    ///
+    /// [`DriverError`].
+    async fn restart(&mut self) -> Result<(), DriverError>;
 }
 
 /// The systems that there is a driver for.

@@ -150,7 +150,7 @@ struct Connected {
     driver: Arc<dyn Driver>,
     producers: Vec<Arc<dyn crate::driver::ProducerConnection>>,
     /// With what each reads.
-    consumers: Vec<(ConsumerSpec, Box<dyn crate::driver::ConsumerConnection>)>,
+    consumers: Vec<Box<dyn crate::driver::ConsumerConnection>>,
 }
 
 async fn connect(plan: &Plan, worker: u32) -> Result<Connected, BenchError> {
@@ -195,7 +195,7 @@ async fn connect(plan: &Plan, worker: u32) -> Result<Connected, BenchError> {
     }
     for spec in specs {
         let consumer = connected.driver.consumer(&plan.stream, spec).await;
-        connected.consumers.push((spec, consumer.map_err(of)?));
+        connected.consumers.push(consumer.map_err(of)?);
     }
     Ok(connected)
 }
@@ -226,7 +226,7 @@ impl Running {
         connected: Connected,
     ) -> Result<(), BenchError> {
         let mut followers = JoinSet::new();
-        for (_, consumer) in connected.consumers {
+        for consumer in connected.consumers {
             followers.spawn_local(self.follower(consumer));
         }
         let share = Share {
@@ -283,14 +283,9 @@ impl Running {
 
     async fn consume(&self, connected: Connected, records: u64) {
         let mut readers = JoinSet::new();
-        for (spec, consumer) in connected.consumers {
-            let driver = Arc::clone(&connected.driver);
-            let stream = self.plan.stream.clone();
+        for consumer in connected.consumers {
             let (begin, seen) = (self.begin, Rc::clone(&self.seen));
-            readers.spawn_local(async move {
-                let mut again = async || driver.consumer(&stream, spec).await;
-                consume(consumer, records, &mut again, begin, &seen).await;
-            });
+            readers.spawn_local(async move { consume(consumer, records, begin, &seen).await });
         }
         while readers.join_next().await.is_some() {}
     }

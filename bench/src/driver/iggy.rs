@@ -152,6 +152,11 @@ struct Reading {
 
 #[async_trait]
 impl ConsumerConnection for Reading {
+    async fn restart(&mut self) -> Result<(), DriverError> {
+        self.next = 0;
+        Ok(())
+    }
+
     async fn poll(&mut self, each: Each<'_>) -> Result<Polled, DriverError> {
         let consumer = Consumer::default();
         let strategy = PollingStrategy::offset(self.next);

@@ -15,7 +15,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::Message;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::util::get_rdkafka_version;
+use rdkafka::util::{Timeout, get_rdkafka_version};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::{
@@ -136,7 +136,11 @@ impl Driver for Kafka {
             .add_partition_offset(&stream.name, partition, Offset::Beginning)
             .map_err(DriverError::failed)?;
         reader.assign(&assigned).map_err(DriverError::failed)?;
-        Ok(Box::new(Reading { reader, consumer }))
+        Ok(Box::new(Reading {
+            reader,
+            topic: stream.name.clone(),
+            consumer,
+        }))
     }
 }
 
@@ -195,11 +199,23 @@ impl ProducerConnection for Sending {
 
 struct Reading {
     reader: StreamConsumer,
+    topic: String,
     consumer: ConsumerSpec,
 }
 
 #[async_trait]
 impl ConsumerConnection for Reading {
+    async fn restart(&mut self) -> Result<(), DriverError> {
+        let partition = i32::try_from(self.consumer.partition).unwrap_or(i32::MAX);
+        let begun = self.reader.seek(
+            &self.topic,
+            partition,
+            Offset::Offset(0),
+            Timeout::After(Duration::ZERO),
+        );
+        begun.map_err(DriverError::failed)
+    }
+
     async fn poll(&mut self, each: Each<'_>) -> Result<Polled, DriverError> {
         let mut polled = Polled::default();
         let Ok(first) = tokio::time::timeout(POLL_WAIT, self.reader.recv()).await else {

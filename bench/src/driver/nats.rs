@@ -146,19 +146,11 @@ impl Driver for Nats {
         let context = context(connect(&self.bootstrap).await?);
         let made = context.get_stream(&stream.name).await;
         let made = made.map_err(DriverError::failed)?;
-        let reader = made.create_consumer(pull::Config {
-            filter_subject: subject(stream, consumer.partition),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::None,
-            ..pull::Config::default()
-        });
-        let reader = reader.await.map_err(DriverError::failed)?;
-        let messages = reader
-            .stream()
-            .max_messages_per_batch(AHEAD_RECORDS)
-            .messages();
+        let subject = subject(stream, consumer.partition);
         Ok(Box::new(Reading {
-            messages: messages.await.map_err(DriverError::failed)?,
+            messages: messages(&made, &subject).await?,
+            stream: made,
+            subject,
             consumer,
         }))
     }
@@ -189,13 +181,36 @@ impl ProducerConnection for Sending {
     }
 }
 
+/// The messages of a subject from the first, with a consumer of the server's made for it.
+async fn messages(stream: &stream::Stream, subject: &str) -> Result<pull::Stream, DriverError> {
+    let reader = stream.create_consumer(pull::Config {
+        filter_subject: subject.to_owned(),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::None,
+        ..pull::Config::default()
+    });
+    let reader = reader.await.map_err(DriverError::failed)?;
+    let messages = reader
+        .stream()
+        .max_messages_per_batch(AHEAD_RECORDS)
+        .messages();
+    messages.await.map_err(DriverError::failed)
+}
+
 struct Reading {
     messages: pull::Stream,
+    stream: stream::Stream,
+    subject: String,
     consumer: ConsumerSpec,
 }
 
 #[async_trait]
 impl ConsumerConnection for Reading {
+    async fn restart(&mut self) -> Result<(), DriverError> {
+        self.messages = messages(&self.stream, &self.subject).await?;
+        Ok(())
+    }
+
     async fn poll(&mut self, each: Each<'_>) -> Result<Polled, DriverError> {
         let mut polled = Polled::default();
         let first = tokio::time::timeout(POLL_WAIT, self.messages.next()).await;

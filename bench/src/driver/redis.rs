@@ -22,6 +22,8 @@ const KEY: &str = "k";
 const POLL_WAIT_MS: usize = 100;
 /// Entries that one poll asks for: Redis counts entries, not bytes.
 const POLL_ENTRIES: usize = 1000;
+/// Behind this id comes the first entry.
+const START: &str = "0";
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -147,7 +149,7 @@ impl Driver for Redis {
         Ok(Box::new(Reading {
             connection: connect(&self.client).await?,
             key: key(stream, consumer.partition),
-            last: "0".to_owned(),
+            last: START.to_owned(),
             consumer,
         }))
     }
@@ -199,6 +201,11 @@ struct Reading {
 
 #[async_trait]
 impl ConsumerConnection for Reading {
+    async fn restart(&mut self) -> Result<(), DriverError> {
+        START.clone_into(&mut self.last);
+        Ok(())
+    }
+
     async fn poll(&mut self, each: Each<'_>) -> Result<Polled, DriverError> {
         let options = StreamReadOptions::default()
             .count(POLL_ENTRIES)

@@ -152,6 +152,11 @@ struct Reading {
 
 #[async_trait]
 impl ConsumerConnection for Reading {
+    async fn restart(&mut self) -> Result<(), DriverError> {
+        self.offset = Offset::ZERO;
+        Ok(())
+    }
+
     async fn poll(&mut self, each: Each<'_>) -> Result<Polled, DriverError> {
         let fetched = self
             .partition

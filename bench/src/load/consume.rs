@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::driver::{ConsumerConnection, DriverError, Polled};
+use crate::driver::{ConsumerConnection, Polled};
 use crate::limits::ERROR_PAUSE;
 use crate::payload::Stamp;
 use crate::recorder::{Answered, Recorder};
 
-/// Reads until the window is over; after `records`, which are all there are, it begins again with another reader.
+/// Reads until the window is over; after `records`, which are all there are, it begins again at the start.
 pub(crate) async fn consume(
     mut connection: Box<dyn ConsumerConnection>,
     records: u64,
-    again: &mut impl AsyncFnMut() -> Result<Box<dyn ConsumerConnection>, DriverError>,
     begin: Instant,
     seen: &RefCell<Recorder>,
 ) {
@@ -22,11 +21,8 @@ pub(crate) async fn consume(
     let mut read = 0;
     loop {
         if read >= records {
-            match again().await {
-                Ok(restarted) => {
-                    connection = restarted;
-                    read = 0;
-                }
+            match connection.restart().await {
+                Ok(()) => read = 0,
                 Err(error) => {
                     seen.borrow_mut().failed(1, &error.to_string());
                     tokio::time::sleep(ERROR_PAUSE).await;
