@@ -41,7 +41,7 @@ pub use error::BatchError;
 pub use header::{Attributes, BatchHeader, Compression, TimestampType};
 pub use iter::{Batches, batches};
 pub use records::{HeaderView, Headers, RecordError, RecordView, Records};
-pub use stamp::{stamp, stamp_append_time};
+pub use stamp::{stamp, stamp_append_time, stamp_producer};
 pub use validate::{BatchInfo, BatchLimits, check_produce, copy_validated, validate_produce};
 pub use view::BatchView;
 

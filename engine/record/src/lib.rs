@@ -7,8 +7,10 @@ pub mod batch;
 pub mod ids;
 pub mod limits;
 pub mod offset;
+pub mod producer;
 pub mod topic;
 
 pub use ids::{BrokerId, LeaderEpoch, PartitionIndex, ShardId, TimestampMs};
 pub use offset::Offset;
+pub use producer::{ProducerEpoch, ProducerId, ProducerStamp, Sequence};
 pub use topic::{TopicId, TopicIdError, TopicPartition};

@@ -69,4 +69,14 @@ pub enum BatchError {
         /// Most bytes of a batch.
         batch_bytes_max: usize,
     },
+    /// There is a producer id, and it, the epoch or the sequence is negative.
+    #[error("producer {producer_id} with epoch {epoch} and sequence {sequence} cannot be")]
+    Producer {
+        /// The id.
+        producer_id: i64,
+        /// The epoch.
+        epoch: i16,
+        /// The sequence of the first record.
+        sequence: i32,
+    },
 }

@@ -3,9 +3,11 @@
 use zerocopy::big_endian::{I16, I32, I64, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::error::BatchError;
 use crate::ids::{LeaderEpoch, TimestampMs};
 use crate::limits::{BATCH_CRC_START, BATCH_HEADER_BYTES, BATCH_LENGTH_PREFIX_BYTES};
 use crate::offset::Offset;
+use crate::producer::{ProducerEpoch, ProducerId, ProducerStamp, Sequence};
 
 /// Magic of the only format that ringlog stores.
 pub(super) const MAGIC: i8 = 2;
@@ -75,6 +77,35 @@ impl BatchHeader {
         u32::try_from(self.partition_leader_epoch.get())
             .ok()
             .map(LeaderEpoch::new)
+    }
+
+    /// Which idempotent producer sent the batch, and which of its batches it is; `None` when none did.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError::Producer`] when there is an id, and the other fields or the id itself are negative.
+    pub fn producer(&self) -> Result<Option<ProducerStamp>, BatchError> {
+        let (id, epoch) = (self.producer_id.get(), self.producer_epoch.get());
+        let sequence = self.base_sequence.get();
+        if id == -1 {
+            return Ok(None);
+        }
+        match (
+            u64::try_from(id),
+            u16::try_from(epoch),
+            u32::try_from(sequence),
+        ) {
+            (Ok(id), Ok(epoch), Ok(sequence)) => Ok(Some(ProducerStamp {
+                id: ProducerId::new(id),
+                epoch: ProducerEpoch::new(epoch),
+                base_sequence: Sequence::new(sequence),
+            })),
+            _ => Err(BatchError::Producer {
+                producer_id: id,
+                epoch,
+                sequence,
+            }),
+        }
     }
 
     /// What the attributes say.

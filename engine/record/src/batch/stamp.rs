@@ -7,6 +7,7 @@ use super::header::{Attributes, BatchHeader};
 use crate::ids::{LeaderEpoch, TimestampMs};
 use crate::limits::{BATCH_CRC_START, BATCH_HEADER_BYTES};
 use crate::offset::Offset;
+use crate::producer::ProducerStamp;
 
 /// Writes base offset and leader epoch into the batch at the front of `batch`. Both lie outside the CRC.
 ///
@@ -32,6 +33,21 @@ pub fn stamp_append_time(batch: &mut [u8], time: TimestampMs) -> Result<(), Batc
         .attributes
         .set(header.attributes.get() | Attributes::APPEND_TIME);
     header.max_timestamp.set(time.get());
+    write_crc(batch)
+}
+
+/// Writes who sends `batch`, which is one whole batch, and computes the CRC anew.
+///
+/// # Errors
+///
+/// [`BatchError::Truncated`] when there is no whole header.
+pub fn stamp_producer(batch: &mut [u8], producer: ProducerStamp) -> Result<(), BatchError> {
+    let header = header_mut(batch)?;
+    header.producer_id.set(producer.id.get().cast_signed());
+    let epoch = producer.epoch.get().cast_signed();
+    header.producer_epoch.set(epoch);
+    let sequence = producer.base_sequence.get().cast_signed();
+    header.base_sequence.set(sequence);
     write_crc(batch)
 }
 

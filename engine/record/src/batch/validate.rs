@@ -5,6 +5,7 @@ use super::header::Compression;
 use super::view::BatchView;
 use crate::ids::TimestampMs;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_CRC_START, BATCH_RECORDS_MAX};
+use crate::producer::ProducerStamp;
 
 /// What a topic takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct BatchInfo {
     pub max_timestamp: TimestampMs,
     /// How the records are compressed.
     pub compression: Compression,
+    /// The idempotent producer that sent it, if one did.
+    pub producer: Option<ProducerStamp>,
 }
 
 /// Checks everything but the CRC of the produced batch at the front of `bytes`. Follow with [`copy_validated`], or
@@ -84,6 +87,7 @@ pub fn check_produce(bytes: &[u8], limits: &BatchLimits) -> Result<BatchInfo, Ba
         record_count,
         max_timestamp: header.max_timestamp(),
         compression,
+        producer: header.producer()?,
     })
 }
 
