@@ -8,18 +8,28 @@ use ringlog_record::batch::{
     stamp_append_time,
 };
 use ringlog_record::limits::BATCH_RECORDS_MAX;
-use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
+use ringlog_record::{LeaderEpoch, Offset, ProducerStamp, TimestampMs};
 
 use crate::config::Durability;
 use crate::error::AppendError;
 use crate::limits::{FLUSH_GROUP_BYTES_MAX, PENDING_BYTES_MAX, WRITE_BEHIND_BYTES};
 use crate::log::{Appended, LogInner, LogState};
+use crate::producers::{ProducerError, StoredBatch, Verdict};
 use crate::tail::ChunkBytes;
 
 /// What was learnt of the batches of an append while they were checked.
 struct Checked {
     batches: usize,
     records: u64,
+    /// The idempotent producer of the one batch.
+    producer: Option<ProducerStamp>,
+}
+
+/// What is to be done with an append.
+enum Wanted {
+    Append(Checked),
+    /// It was appended before.
+    Stored(StoredBatch),
 }
 
 impl LogInner {
@@ -28,8 +38,11 @@ impl LogInner {
         batches: &[u8],
         epoch: LeaderEpoch,
     ) -> Result<Appended, AppendError> {
-        let checked = self.check_append(batches, epoch)?;
         let now = self.now_ms();
+        let checked = match self.check_append(batches, epoch, now)? {
+            Wanted::Append(checked) => checked,
+            Wanted::Stored(stored) => return self.stored_before(batches, stored),
+        };
         self.make_room(batches.len())?;
         let appended = {
             let state = &mut *self.state.borrow_mut();
@@ -63,6 +76,17 @@ impl LogInner {
             state.tail.advance(batches.len(), log_end);
             state.epochs.begin(epoch, base_offset);
             state.log_end = log_end;
+            if let Some(stamp) = checked.producer {
+                let batch = StoredBatch {
+                    epoch: stamp.epoch,
+                    base_sequence: stamp.base_sequence,
+                    records: u32::try_from(checked.records).unwrap_or(u32::MAX),
+                    base_offset,
+                };
+                state
+                    .producers
+                    .note(stamp.id, batch, now, state.durable_end);
+            }
             state.appended_bytes += batches.len() as u64;
             if let Some(active) = state.segments.values_mut().next_back() {
                 active.note_append(now);
@@ -72,6 +96,7 @@ impl LogInner {
                 base_offset,
                 last_offset,
                 log_end,
+                is_duplicate: false,
             }
         };
         self.env.counters.appended_bytes.add(batches.len() as u64);
@@ -80,7 +105,27 @@ impl LogInner {
         Ok(appended)
     }
 
-    fn check_append(&self, batches: &[u8], epoch: LeaderEpoch) -> Result<Checked, AppendError> {
+    /// The answer to a batch that is in the log already, if it is intact.
+    fn stored_before(&self, batch: &[u8], stored: StoredBatch) -> Result<Appended, AppendError> {
+        BatchView::parse(batch)
+            .and_then(|view| view.check_crc())
+            .map_err(|source| AppendError::Batch { index: 0, source })?;
+        self.env.counters.appends_duplicate.add(1);
+        let log_end = stored.end();
+        Ok(Appended {
+            base_offset: stored.base_offset,
+            last_offset: log_end.checked_sub(1).unwrap_or(stored.base_offset),
+            log_end,
+            is_duplicate: true,
+        })
+    }
+
+    fn check_append(
+        &self,
+        batches: &[u8],
+        epoch: LeaderEpoch,
+        now: TimestampMs,
+    ) -> Result<Wanted, AppendError> {
         let state = &*self.state.borrow();
         if let Some(failure) = &state.failure {
             return Err(failure.clone().into());
@@ -105,6 +150,14 @@ impl LogInner {
                 bytes_max: FLUSH_GROUP_BYTES_MAX,
             });
         }
+        if let Some(stamp) = checked.producer {
+            let records = u32::try_from(checked.records).unwrap_or(u32::MAX);
+            match state.producers.check(stamp, records, now)? {
+                Verdict::Append => {}
+                // It needs neither space nor memory.
+                Verdict::Stored(stored) => return Ok(Wanted::Stored(stored)),
+            }
+        }
         if state.is_without_space() || !self.env.space.has_room() {
             self.env.counters.appends_without_space.add(1);
             return Err(AppendError::NoSpace);
@@ -112,7 +165,7 @@ impl LogInner {
         if state.pending_bytes() + batches.len() as u64 > PENDING_BYTES_MAX {
             return Err(self.throttled());
         }
-        Ok(checked)
+        Ok(Wanted::Append(checked))
     }
 
     pub(crate) fn throttled(&self) -> AppendError {
@@ -174,6 +227,7 @@ fn check_batches(batches: &[u8], limits: &BatchLimits) -> Result<Checked, Append
     let mut checked = Checked {
         batches: 0,
         records: 0,
+        producer: None,
     };
     let mut rest = batches;
     while !rest.is_empty() {
@@ -190,12 +244,15 @@ fn check_batches(batches: &[u8], limits: &BatchLimits) -> Result<Checked, Append
         }
         checked.batches += 1;
         checked.records += u64::from(info.record_count);
+        checked.producer = checked.producer.or(info.producer);
         rest = &rest[info.len_bytes..];
     }
-    if checked.batches == 0 {
-        Err(AppendError::Empty)
-    } else {
-        Ok(checked)
+    match checked.batches {
+        0 => Err(AppendError::Empty),
+        1 => Ok(checked),
+        // What is sent again must be told apart as a whole: as much is one batch.
+        batches if checked.producer.is_some() => Err(ProducerError::NotAlone { batches }.into()),
+        _ => Ok(checked),
     }
 }
 

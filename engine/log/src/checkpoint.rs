@@ -7,7 +7,8 @@
 //! byte  0   magic             8 bytes   "RLOGCKP1"
 //!       8   CRC-32C           u32       of byte 12 to the end of the body
 //!      12   version           u16       1
-//!      14   flags             u16       bit 0: closed cleanly, nothing was written since
+//!      14   flags             u16       bit 0: closed cleanly, nothing was written since;
+//!                                      bit 1: it has producers, see [`producers`]
 //!      16   sequence          u64       the slot with the higher one counts; its lowest bit is the slot
 //!      24   durable end       u64       offset
 //!      32   durable position  u64       where the durable end lies in the active segment
@@ -23,6 +24,8 @@
 //!           index entries     24 bytes each: offset u64, position u64, largest time stamp before i64
 //! ```
 
+mod producers;
+
 use std::io;
 
 use bytes::Bytes;
@@ -37,13 +40,16 @@ use crate::epochs::{EpochCache, EpochStart};
 use crate::error::FileError;
 use crate::index::{IndexEntry, SparseIndex};
 use crate::limits::{
-    BLOCK_BYTES, CHECKPOINT_SLOT_BYTES, EPOCHS_MAX, INDEX_ENTRIES_MAX, SEGMENT_BYTES_MAX,
+    BLOCK_BYTES, CHECKPOINT_SLOT_BYTES, EPOCHS_MAX, INDEX_ENTRIES_MAX, PRODUCER_REGION_BYTES,
+    SEGMENT_BYTES_MAX,
 };
 use crate::names::CHECKPOINT;
+use crate::producers::Producers;
 
 const MAGIC: [u8; 8] = *b"RLOGCKP1";
 const VERSION: u16 = 1;
 const FLAG_CLEAN: u16 = 1;
+const FLAG_PRODUCERS: u16 = 2;
 const CRC_START: usize = 12;
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -116,6 +122,8 @@ impl From<&IndexRecord> for IndexEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
     pub(crate) is_clean: bool,
+    /// It counts only with the producers of its sequence number.
+    pub(crate) has_producers: bool,
     pub(crate) sequence: u64,
     pub(crate) durable_end: Offset,
     pub(crate) durable_position: u64,
@@ -137,7 +145,7 @@ impl Checkpoint {
             magic: MAGIC,
             crc: 0.into(),
             version: VERSION.into(),
-            flags: if self.is_clean { FLAG_CLEAN } else { 0 }.into(),
+            flags: self.flags().into(),
             sequence: self.sequence.into(),
             durable_end: self.durable_end.get().into(),
             durable_position: self.durable_position.into(),
@@ -167,6 +175,11 @@ impl Checkpoint {
         bytes
     }
 
+    fn flags(&self) -> u16 {
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        flag(self.is_clean, FLAG_CLEAN) | flag(self.has_producers, FLAG_PRODUCERS)
+    }
+
     /// The checkpoint at the front of a slot, if there is a whole one.
     pub(crate) fn decode(slot: &[u8]) -> Option<Self> {
         let (header, body) = Header::ref_from_prefix(slot).ok()?;
@@ -192,6 +205,7 @@ impl Checkpoint {
             |ms: I64| Some(TimestampMs::new(ms.get())).filter(|&time| time != TimestampMs::NONE);
         let checkpoint = Self {
             is_clean: header.flags.get() & FLAG_CLEAN != 0,
+            has_producers: header.flags.get() & FLAG_PRODUCERS != 0,
             sequence: header.sequence.get(),
             durable_end: Offset::new(header.durable_end.get()),
             durable_position: header.durable_position.get(),
@@ -242,34 +256,43 @@ pub(crate) struct CheckpointState {
     pub(crate) is_wanted: bool,
 }
 
+/// A checkpoint with the producers that belong to it.
+pub(crate) struct Whole {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) producers: Producers,
+}
+
 /// Opens the checkpoint file, which is made when it is missing, and reads what it holds.
 pub(crate) async fn load(
     reactor: &Reactor,
     directory: &Directory,
-) -> Result<(File, Option<Checkpoint>), FileError> {
+) -> Result<(File, Option<Whole>), FileError> {
     let path = directory.join(CHECKPOINT);
     let file = directory.open(&path, Mode::Either).await?;
     directory.sync().await?;
+    let read_failed = |error| FileError::new("read", &path, error);
     let slot_bytes = CHECKPOINT_SLOT_BYTES;
-    let mut newest: Option<Checkpoint> = None;
+    let mut newest: Option<Whole> = None;
     let mut is_new = false;
     for slot in 0..2 {
-        let buf = reactor
-            .buffer(slot_bytes)
-            .unwrap_or_else(|| AlignedBuf::unpooled(slot_bytes));
-        let (read, buf) = file
-            .read_at(slot * slot_bytes as u64, buf, slot_bytes)
-            .await;
-        let read = read.map_err(|error| FileError::new("read", &path, error))?;
+        let (buf, read) = read_at(reactor, &file, slot * slot_bytes as u64, slot_bytes)
+            .await
+            .map_err(read_failed)?;
         is_new |= read < slot_bytes;
-        let found = Checkpoint::decode(&buf[..read.min(slot_bytes)])
-            .filter(|found| found.sequence % 2 == slot);
-        if let Some(found) = found
-            && newest
-                .as_ref()
-                .is_none_or(|newest| newest.sequence < found.sequence)
-        {
-            newest = Some(found);
+        let found = Checkpoint::decode(&buf[..read]).filter(|found| found.sequence % 2 == slot);
+        let Some(checkpoint) = found else { continue };
+        let is_newer = |newest: &Whole| newest.checkpoint.sequence < checkpoint.sequence;
+        if !newest.as_ref().is_none_or(is_newer) {
+            continue;
+        }
+        let producers = load_producers(reactor, &file, &checkpoint)
+            .await
+            .map_err(read_failed)?;
+        if let Some(producers) = producers {
+            newest = Some(Whole {
+                checkpoint,
+                producers,
+            });
         }
     }
     if is_new {
@@ -280,19 +303,53 @@ pub(crate) async fn load(
     if let Some(newest) = &newest {
         // A process that was killed may have written it without a sync, or with one that failed: it can be read and
         // still be lost. The same bytes go to the same place, so that a tear changes nothing.
-        write(reactor, &file, newest)
+        write(reactor, &file, &newest.checkpoint, &newest.producers)
             .await
             .map_err(|error| FileError::new("write", &path, error))?;
     }
     Ok((file, newest))
 }
 
-/// Writes a checkpoint to its slot, durably.
+/// The producers of a checkpoint, none when they are not whole.
+async fn load_producers(
+    reactor: &Reactor,
+    file: &File,
+    checkpoint: &Checkpoint,
+) -> io::Result<Option<Producers>> {
+    if !checkpoint.has_producers {
+        return Ok(Some(Producers::default()));
+    }
+    let position = producers::position(checkpoint.sequence);
+    let (buf, read) = read_at(reactor, file, position, PRODUCER_REGION_BYTES).await?;
+    let (sequence, durable_end) = (checkpoint.sequence, checkpoint.durable_end);
+    Ok(producers::decode(&buf[..read], sequence, durable_end))
+}
+
+async fn read_at(
+    reactor: &Reactor,
+    file: &File,
+    position: u64,
+    len: usize,
+) -> io::Result<(AlignedBuf, usize)> {
+    let buf = reactor
+        .buffer(len)
+        .unwrap_or_else(|| AlignedBuf::unpooled(len));
+    let (read, buf) = file.read_at(position, buf, len).await;
+    Ok((buf, read?.min(len)))
+}
+
+/// Writes a checkpoint to its slot, and its producers to their region, durably.
 pub(crate) async fn write(
     reactor: &Reactor,
     file: &File,
     checkpoint: &Checkpoint,
+    producers: &Producers,
 ) -> io::Result<()> {
+    if checkpoint.has_producers {
+        let bytes = producers::encode(producers, checkpoint.sequence);
+        let position = producers::position(checkpoint.sequence);
+        file.write_at(position, to_blocks(reactor, &bytes)).await?;
+    }
     let position = (checkpoint.sequence % 2) * CHECKPOINT_SLOT_BYTES as u64;
     file.write_at(position, to_blocks(reactor, &checkpoint.encode()))
         .await?;

@@ -63,16 +63,21 @@ impl LogInner {
     }
 
     async fn write_slot(&self) -> io::Result<()> {
-        let (file, checkpoint, durable_bytes) = {
-            let state = &*self.state.borrow();
-            let checkpoint = state.to_checkpoint(state.checkpoint.sequence + 1);
+        let now = self.now_ms();
+        let (file, checkpoint, producers, durable_bytes) = {
+            let state = &mut *self.state.borrow_mut();
+            state.producers.expire(now);
+            let producers = state.producers.below(state.durable_end);
+            let mut checkpoint = state.to_checkpoint(state.checkpoint.sequence + 1);
+            checkpoint.has_producers = !producers.is_empty();
             (
                 state.checkpoint.file.clone(),
                 checkpoint,
+                producers,
                 state.durable_bytes,
             )
         };
-        checkpoint::write(&self.env.reactor, &file, &checkpoint).await?;
+        checkpoint::write(&self.env.reactor, &file, &checkpoint, &producers).await?;
         let state = &mut *self.state.borrow_mut();
         state.checkpoint.sequence = checkpoint.sequence;
         state.checkpoint.durable_bytes = durable_bytes;
@@ -159,6 +164,7 @@ impl LogState {
         epochs.forget_below(self.wanted_log_start);
         Checkpoint {
             is_clean: self.is_closed_durably(),
+            has_producers: false,
             sequence,
             durable_end: self.durable_end,
             durable_position: position,

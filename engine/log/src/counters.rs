@@ -47,6 +47,8 @@ pub struct LogCounters {
     pub appends_without_space: Counter,
     /// Appends refused for want of memory.
     pub appends_throttled: Counter,
+    /// Appends of idempotent producers that were in the log already.
+    pub appends_duplicate: Counter,
     /// Segments removed by retention or `delete_records`.
     pub segments_removed: Counter,
     /// Logs that failed for good.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::producers::ProducerError;
 use ringlog_record::batch::BatchError;
 use ringlog_record::{LeaderEpoch, Offset};
 
@@ -156,6 +157,9 @@ pub enum AppendError {
         /// The latest of the log.
         latest: LeaderEpoch,
     },
+    /// The batch of an idempotent producer is not the one that comes next, nor one of the last.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
     /// The device is full; retry later.
     #[error("the device is full")]
     NoSpace,

@@ -65,6 +65,7 @@ pub fn checkpoint_samples() -> Vec<Vec<u8>> {
     };
     let full = Checkpoint {
         is_clean: true,
+        has_producers: false,
         sequence: 7,
         durable_end: Offset::new(300),
         durable_position: 200_000,
@@ -79,6 +80,7 @@ pub fn checkpoint_samples() -> Vec<Vec<u8>> {
     };
     let empty = Checkpoint {
         is_clean: false,
+        has_producers: false,
         sequence: 8,
         durable_end: Offset::ZERO,
         durable_position: 0,
@@ -111,6 +113,7 @@ pub fn checkpoint_of(is_clean: bool, active: u64, end: u64, position: usize) -> 
         start: Offset::ZERO,
     };
     let checkpoint = Checkpoint {
+        has_producers: false,
         is_clean,
         sequence: 2,
         durable_end: Offset::new(end),

@@ -42,6 +42,7 @@ pub mod lookup;
 mod names;
 mod next_file;
 pub mod omit;
+mod producers;
 mod read;
 mod recovery;
 mod retention;
@@ -66,6 +67,7 @@ pub use error::{
 pub use files::OpenFiles;
 pub use flusher::Flusher;
 pub use log::{Appended, Log};
+pub use producers::ProducerError;
 pub use read::{ReadData, ReadRequest, TimestampOffset};
 pub use recovery::{RecoveryReport, TornTail};
 pub use ringlog_record::batch::TimestampType;

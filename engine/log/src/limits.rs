@@ -28,6 +28,22 @@ pub const INDEX_ENTRIES_MAX: usize = (SEGMENT_BYTES_MAX / INDEX_INTERVAL_BYTES) 
 /// Most entries of the leader epoch cache; the oldest go first.
 pub const EPOCHS_MAX: usize = 1024;
 
+/// Last batches of an idempotent producer that are remembered: as many as it may have under way.
+pub const PRODUCER_BATCHES_MAX: usize = 5;
+
+/// Most idempotent producers that a log remembers; those idle for longest make room.
+pub const PRODUCERS_MAX: usize = 1024;
+
+/// Bytes of each of the two regions of a checkpoint file that hold producers.
+pub const PRODUCER_REGION_BYTES: usize = 112 << 10;
+
+/// How long a producer is remembered after its last append even when there are too many, in milliseconds: so long it
+/// may send a batch again. Producers that are new are refused meanwhile.
+pub const PRODUCER_KEPT_MS: i64 = 120_000;
+
+/// How long an idle producer is remembered, in milliseconds: a day.
+pub const PRODUCER_EXPIRY_MS: i64 = 86_400_000;
+
 /// Bytes made durable behind a checkpoint that ask for the next one.
 pub const CHECKPOINT_INTERVAL_BYTES: u64 = 8 << 20;
 

@@ -20,6 +20,7 @@ use crate::epochs::EpochCache;
 use crate::error::{AppendError, ChangeError, LogFailure, OpenError, ReadError};
 use crate::flush::GroupEnd;
 use crate::next_file::NextFile;
+use crate::producers::Producers;
 use crate::read::{ReadData, ReadRequest, TimestampOffset};
 use crate::recovery::{self, RecoveryReport};
 use crate::segment::Segment;
@@ -38,6 +39,9 @@ pub struct Appended {
     pub last_offset: Offset,
     /// The log end behind it.
     pub log_end: Offset,
+    /// Whether it had been appended before, by the same idempotent producer: nothing was appended now, and the offsets
+    /// are those of then.
+    pub is_duplicate: bool,
 }
 
 /// The log of a partition. Clones are handles to the same one.
@@ -74,7 +78,8 @@ impl Log {
     }
 
     /// Appends one or more batches, all or none: checks them, gives them offsets and the leader's epoch, and copies
-    /// them into memory. They are stable once [`Log::stable_end`] has passed them.
+    /// them into memory. They are stable once [`Log::stable_end`] has passed them. A batch of an idempotent producer
+    /// that is among its last is not appended again ([`Appended::is_duplicate`]); it may not be stable yet.
     ///
     /// # Errors
     ///
@@ -289,6 +294,7 @@ pub(crate) struct LogState {
     pub(crate) stable_floor: Offset,
     pub(crate) high_watermark: Offset,
     pub(crate) epochs: EpochCache,
+    pub(crate) producers: Producers,
     /// By base offset; the last one is active.
     pub(crate) segments: BTreeMap<Offset, Segment>,
     pub(crate) tail: Tail,

@@ -69,11 +69,19 @@ pub(crate) async fn recover(
 ) -> Result<(LogState, RecoveryReport), OpenError> {
     directory.ensure().await?;
     let files = directory.list().await?;
-    let (file, checkpoint) = checkpoint::load(&env.reactor, directory).await?;
+    let (file, whole) = checkpoint::load(&env.reactor, directory).await?;
+    let (checkpoint, producers) = whole
+        .map(|whole| (whole.checkpoint, whole.producers))
+        .unzip();
     let log_start = checkpoint.as_ref().map(|found| found.log_start);
     let named = remove_leftovers(directory, &files, log_start.unwrap_or(Offset::ZERO)).await?;
 
-    let mut recovering = Recovering::new(env, directory, checkpoint.as_ref());
+    let mut recovering = Recovering::new(
+        env,
+        directory,
+        checkpoint.as_ref(),
+        producers.unwrap_or_default(),
+    );
     let mut segments = recovering.recover_named(&named).await?;
     let next = match files.iter().find(|entry| entry.name == FileName::Next) {
         Some(entry) => {
@@ -140,6 +148,7 @@ pub(crate) async fn recover(
         stable_floor: log_end,
         high_watermark: report.high_watermark,
         epochs: recovering.epochs,
+        producers: recovering.producers,
         tail: Tail::new(active_base, position, log_end, settled.carry),
         segments,
         in_flight: VecDeque::new(),

@@ -3,6 +3,7 @@
 use std::io;
 
 use ringlog_reactor::File;
+use ringlog_record::batch::BatchView;
 use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
 
 use super::Segments;
@@ -14,6 +15,7 @@ use crate::error::{BatchProblem, Corruption, Damage, FileError, OpenError};
 use crate::limits::BLOCK_BYTES;
 use crate::names::NEXT;
 use crate::next_file::NextFile;
+use crate::producers::{Producers, StoredBatch};
 use crate::scan::{Scanner, Stop, begins_with_batch};
 use crate::segment::{Segment, SegmentFile, SegmentName};
 use crate::tail::block_floor;
@@ -42,6 +44,7 @@ pub(super) struct Recovering<'a> {
     pub(super) checkpoint: Option<&'a Checkpoint>,
     pub(super) end: End,
     pub(super) epochs: EpochCache,
+    pub(super) producers: Producers,
     pub(super) scanned_bytes: u64,
     /// The log was closed and nothing contradicts that.
     pub(super) is_clean: bool,
@@ -52,6 +55,7 @@ impl<'a> Recovering<'a> {
         env: &'a LogEnv,
         directory: &'a Directory,
         checkpoint: Option<&'a Checkpoint>,
+        producers: Producers,
     ) -> Self {
         let offset = checkpoint.map_or(Offset::ZERO, |found| found.log_start);
         let epochs = checkpoint.map_or_else(EpochCache::default, |found| found.epochs.clone());
@@ -65,6 +69,7 @@ impl<'a> Recovering<'a> {
                 stop: None,
             },
             epochs,
+            producers,
             scanned_bytes: 0,
             is_clean: checkpoint.is_some_and(|found| found.is_clean),
         }
@@ -124,15 +129,60 @@ impl<'a> Recovering<'a> {
         };
         let found =
             crate::index_file::load(&self.env.reactor, self.directory, segment.base).await?;
-        Ok(found
-            .filter(|found| found.end == next_base && found.len_bytes <= segment.len_bytes)
-            .map(|found| {
-                self.end.stop = None;
-                Segment {
-                    capacity_bytes: segment.len_bytes,
-                    ..found
-                }
-            }))
+        let is_sound =
+            |found: &Segment| found.end == next_base && found.len_bytes <= segment.len_bytes;
+        let Some(found) = found.filter(is_sound) else {
+            return Ok(None);
+        };
+        if !self.note_producers_of(&found).await? {
+            return Ok(None);
+        }
+        self.end.stop = None;
+        Ok(Some(Segment {
+            capacity_bytes: segment.len_bytes,
+            ..found
+        }))
+    }
+
+    /// Notes the producers of a sealed segment that the checkpoint does not know yet, which its index file does not
+    /// tell. False when the segment is not what the index file says.
+    async fn note_producers_of(&mut self, segment: &Segment) -> Result<bool, FileError> {
+        let known = self.checkpoint.map_or(Offset::ZERO, |one| one.durable_end);
+        if segment.end <= known {
+            return Ok(true);
+        }
+        let path = self.directory.segment_path(segment.base);
+        let file = self.directory.open(&path, Mode::Existing).await?;
+        let mut scanner = Scanner::new(&self.env.reactor, file, segment.len_bytes);
+        let (mut offset, mut position) = segment.position_at_or_before(known.max(segment.base));
+        while offset < segment.end {
+            let read = scanner.batch_at(position, offset).await;
+            let read = read.map_err(|error| FileError::new("read", &path, error))?;
+            let Ok(batch) = read else { return Ok(false) };
+            offset = batch.last_offset().next();
+            position += batch.len_bytes() as u64;
+            if batch.base_offset() >= known {
+                self.note_producer(&batch);
+            }
+        }
+        Ok(offset == segment.end)
+    }
+
+    /// Notes the producer of a batch that the checkpoint does not know yet.
+    fn note_producer(&mut self, batch: &BatchView<'_>) {
+        let Ok(Some(stamp)) = batch.header().producer() else {
+            return;
+        };
+        let stored = StoredBatch {
+            epoch: stamp.epoch,
+            base_sequence: stamp.base_sequence,
+            records: u32::try_from(batch.header().record_count.get()).unwrap_or_default(),
+            base_offset: batch.base_offset(),
+        };
+        // When it was appended is not known: it is remembered too long rather than not long enough. And all that is
+        // walked over is durable when the log is open.
+        let now = TimestampMs::new(self.env.reactor.unix_time_ms());
+        self.producers.note(stamp.id, stored, now, stored.end());
     }
 
     /// Decides about the file under the name of the prepared one: it is the active segment if its first batch is
@@ -259,6 +309,9 @@ impl<'a> Recovering<'a> {
                 len_bytes,
                 batch.max_timestamp(),
             );
+            if self.checkpoint.is_none_or(|one| offset >= one.durable_end) {
+                self.note_producer(&batch);
+            }
             self.scanned_bytes += len_bytes;
         };
         if self.scanned_bytes > scanned_before {

@@ -10,6 +10,7 @@ mod epochs;
 mod failures;
 mod files;
 mod foreign;
+mod idempotence;
 mod inspect;
 mod recovery;
 mod restart;
