@@ -27,6 +27,7 @@ mod commit;
 mod error;
 mod image;
 mod placement;
+mod producers;
 mod start;
 mod topics;
 

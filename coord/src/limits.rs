@@ -50,6 +50,9 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// Bytes that the description of one partition in a chunk may take.
 const ASSIGNMENT_BYTES_MAX: usize = 512;
 
+/// Producer ids that are noted in the store at a time.
+pub const PRODUCER_ID_BLOCK: u64 = 1000;
+
 /// How often a write whose outcome is unknown is tried again before that is reported.
 pub const UNKNOWN_RETRIES_MAX: u32 = 3;
 

@@ -127,6 +127,13 @@ pub struct ControllerEpochRecord {
     pub epoch: ControllerEpoch,
 }
 
+/// `/pid_block`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProducerIdBlock {
+    /// The first producer id that no block has.
+    pub next: u64,
+}
+
 /// `/brokers/ids/{id}`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BrokerRegistration {

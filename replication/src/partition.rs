@@ -110,7 +110,8 @@ impl Partition {
     }
 
     /// Appends batches, all or none, before it returns: two produces are appended in the order of their calls. The
-    /// future gives the answer when `acks` is met.
+    /// future gives the answer when `acks` is met. A batch that an idempotent producer sends again is not appended again:
+    /// its answer is that of the first, and waits for the same.
     ///
     /// # Errors
     ///

@@ -135,9 +135,10 @@ impl Inner {
             self.check_min_isr()?;
         }
         let appended = self.log.append(batches, self.leader_epoch)?;
-        self.recent_ends
-            .borrow_mut()
-            .note(appended.log_end, batches.len());
+        if !appended.is_duplicate {
+            let mut recent_ends = self.recent_ends.borrow_mut();
+            recent_ends.note(appended.log_end, batches.len());
+        }
         let appended_at = self.reactor.now();
         let (ticket, outcome) = self.tickets.borrow_mut().issue();
         let stable_end = self.log.stable_end();

@@ -360,7 +360,7 @@ async fn take_office<S: MetadataStore>(
 }
 
 /// Creates a node, or sets it to another record with the unknown fields it has.
-fn replace<T: serde::Serialize>(
+pub(super) fn replace<T: serde::Serialize>(
     path: &NodePath,
     stored: Option<Stored<T>>,
     body: T,

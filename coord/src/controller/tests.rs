@@ -10,6 +10,7 @@ use crate::store::faulty::FaultyStore;
 use crate::store::{MemoryStore, NodePath};
 use crate::{limits, paths};
 
+mod producers;
 mod resume;
 
 fn name(text: &str) -> TopicName {

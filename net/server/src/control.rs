@@ -3,6 +3,7 @@
 //! It runs on any executor: all it does is wait for messages and for the store. One request is carried out after
 //! the other, so that nothing about topics is ever done by two.
 
+mod producers;
 pub(crate) mod request;
 mod shards;
 mod start;
@@ -75,6 +76,8 @@ struct Serving<S> {
     me: BrokerView,
     cluster_id: String,
     random: ChaCha8Rng,
+    /// Producer ids that may be handed out.
+    producer_ids: std::ops::Range<u64>,
 }
 
 impl ControlTask {
@@ -149,6 +152,9 @@ impl<S: MetadataStore> Serving<S> {
                 }
                 ControlRequest::DescribeTopic(name, answer) => {
                     answer.send(self.describe_topic(&name).await).ok();
+                }
+                ControlRequest::InitProducer(answer) => {
+                    answer.send(self.init_producer().await).ok();
                 }
                 ControlRequest::Metrics(answer) => {
                     answer.send(self.shards.metrics().await).ok();

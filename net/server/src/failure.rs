@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use ringlog_log::{AppendError, ChangeError, ReadError};
+use ringlog_log::{AppendError, ChangeError, ProducerError, ReadError};
 use ringlog_record::batch::BatchError;
 use ringlog_record::{Offset, TopicPartition};
 use ringlog_replication::{FetchError, ProduceError};
@@ -65,6 +65,13 @@ impl From<AppendError> for Failure {
                 BatchError::Crc { .. } => ErrorCode::CorruptBatch,
                 BatchError::TooLarge { .. } => ErrorCode::BatchTooLarge,
                 _ => ErrorCode::InvalidBatch,
+            },
+            AppendError::Producer(error) => match error {
+                ProducerError::OutOfOrder { .. } => ErrorCode::OutOfOrderSequence,
+                ProducerError::Fenced { .. } => ErrorCode::FencedProducer,
+                ProducerError::Duplicate { .. } => ErrorCode::DuplicateSequence,
+                ProducerError::NotAlone { .. } => ErrorCode::InvalidBatch,
+                ProducerError::TooMany { .. } => ErrorCode::Throttled,
             },
             AppendError::Empty => ErrorCode::InvalidBatch,
             AppendError::TooLarge { .. } => ErrorCode::BatchTooLarge,

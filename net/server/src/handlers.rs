@@ -7,6 +7,7 @@ mod delete_topic;
 mod describe_cluster;
 mod describe_topic;
 mod fetch;
+mod init_producer;
 mod list_offsets;
 mod metadata;
 mod produce;
@@ -147,6 +148,7 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
         Api::CreateTopic => running(create_topic::handle(shard, request)),
         Api::DeleteTopic => running(delete_topic::handle(shard, request)),
         Api::AlterTopic => running(alter_topic::handle(shard, request)),
+        Api::InitProducer => running(init_producer::handle(shard, request)),
         Api::DescribeTopic => running(describe_topic::handle(shard, request)),
     }
 }

@@ -125,6 +125,7 @@ impl Metrics {
                 reads_from_read_ahead: log.reads_from_read_ahead.get(),
                 appends_without_space: log.appends_without_space.get(),
                 appends_throttled: log.appends_throttled.get(),
+                appends_duplicate: log.appends_duplicate.get(),
                 segments_removed: log.segments_removed.get(),
                 failures: log.failures.get(),
             },
@@ -182,6 +183,8 @@ pub struct LogCounts {
     pub appends_without_space: u64,
     /// Appends refused for want of memory.
     pub appends_throttled: u64,
+    /// Appends of idempotent producers that were in the log already.
+    pub appends_duplicate: u64,
     /// Segments removed.
     pub segments_removed: u64,
     /// Logs that failed for good.

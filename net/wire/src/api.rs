@@ -62,6 +62,8 @@ apis! {
     DescribeCluster = 10, "describe_cluster";
     /// Moves the log start of partitions.
     DeleteRecords = 11, "delete_records";
+    /// Gives an idempotent producer its id.
+    InitProducer = 12, "init_producer";
 }
 
 impl Api {

@@ -90,6 +90,9 @@ error_codes! {
     ShuttingDown = 22, "shutting_down", Yes, "The broker is shutting down; nothing was done.";
     Unsupported = 23, "unsupported", No, "This broker does not support what was asked for.";
     Internal = 24, "internal", No, "The broker failed for a reason of its own; see its log.";
+    OutOfOrderSequence = 25, "out_of_order_sequence", No, "A batch of this idempotent producer that comes before is missing; this one was not stored.";
+    FencedProducer = 26, "fenced_producer", No, "A newer epoch of this idempotent producer has written to the partition.";
+    DuplicateSequence = 27, "duplicate_sequence", No, "The batch was stored before; its offset is no longer remembered.";
 }
 
 impl ErrorCode {

@@ -71,6 +71,7 @@ pub use messages::fetch::{
     FetchedPartition,
 };
 pub use messages::hello::{HelloRequest, HelloResponse};
+pub use messages::init_producer::{InitProducerRequest, InitProducerResponse};
 pub use messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListedOffset, OffsetPosition,
 };

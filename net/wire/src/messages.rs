@@ -12,6 +12,7 @@ pub(crate) mod describe_topic;
 pub(crate) mod error;
 pub(crate) mod fetch;
 pub(crate) mod hello;
+pub(crate) mod init_producer;
 pub(crate) mod list_offsets;
 pub(crate) mod metadata;
 pub(crate) mod partition;

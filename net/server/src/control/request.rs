@@ -3,7 +3,7 @@
 use futures_channel::oneshot;
 use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
-    DeleteTopicResponse, DescribeTopicResponse,
+    DeleteTopicResponse, DescribeTopicResponse, InitProducerResponse,
 };
 
 use crate::broker::{Health, ShardSlow};
@@ -24,6 +24,8 @@ pub(crate) enum ControlRequest {
     AlterTopic(AlterTopicRequest, Answer<AlterTopicResponse>),
     /// Describe the topic of this name.
     DescribeTopic(String, Answer<DescribeTopicResponse>),
+    /// Hand out the id of an idempotent producer.
+    InitProducer(Answer<InitProducerResponse>),
     /// What the shards have counted.
     Metrics(oneshot::Sender<Vec<ShardMetrics>>),
     /// Which requests were the slowest of late, by shard.
@@ -44,6 +46,7 @@ impl ControlRequest {
             Self::DeleteTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::AlterTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::DescribeTopic(_, answer) => drop(answer.send(Err(failure))),
+            Self::InitProducer(answer) => drop(answer.send(Err(failure))),
             // Without an answer, the handle says that the broker has stopped.
             Self::Metrics(_) | Self::Slow(_) | Self::Health(_) => {}
             Self::Shutdown(answer) => return Some(answer),

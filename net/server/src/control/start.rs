@@ -61,6 +61,7 @@ impl ControlTask {
             me: broker_view(&self.config, told, started.broker_epoch.get()),
             cluster_id: format.cluster_id.to_string(),
             random,
+            producer_ids: 0..0,
         };
         serving.sort_directories(&found, &started).await?;
         serving.open_all(started.assignment).await?;

@@ -58,6 +58,7 @@ const FAMILIES: &[Family] = families! {
     "reads_from_read_ahead_total" counter "Reads answered from what had been read ahead." = |shard| shard.log.reads_from_read_ahead;
     "appends_without_space_total" counter "Appends refused for want of space on the device." = |shard| shard.log.appends_without_space;
     "appends_throttled_total" counter "Appends refused for want of memory." = |shard| shard.log.appends_throttled;
+    "appends_duplicate_total" counter "Appends of idempotent producers that were in the log already." = |shard| shard.log.appends_duplicate;
     "segments_removed_total" counter "Segments removed by retention or delete_records." = |shard| shard.log.segments_removed;
     "loop_turns_total" counter "Turns of the loop of a core." = |shard| shard.loops.turns;
     "loop_polls_total" counter "Polls of tasks." = |shard| shard.loops.polls;

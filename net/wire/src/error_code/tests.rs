@@ -32,6 +32,9 @@ fn values_are_permanent() {
         "shutting_down",
         "unsupported",
         "internal",
+        "out_of_order_sequence",
+        "fenced_producer",
+        "duplicate_sequence",
     ];
     let permanent: Vec<(u16, &str)> = (0..).zip(permanent).collect();
     assert_eq!(values, permanent);

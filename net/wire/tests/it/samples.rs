@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use ringlog_record::{
-    BrokerId, LeaderEpoch, Offset, PartitionIndex, ShardId, TimestampMs, TopicId, TopicPartition,
+    BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, ShardId, TimestampMs,
+    TopicId, TopicPartition,
 };
 use ringlog_wire::*;
 
@@ -453,6 +454,22 @@ fn topics(samples: &mut Vec<Sample>) {
         &response,
         DeleteTopicResponse::decode,
     );
+    owned(
+        samples,
+        "init_producer_request",
+        &InitProducerRequest,
+        InitProducerRequest::decode,
+    );
+    let response = InitProducerResponse {
+        producer_id: ProducerId::new(4711),
+        producer_epoch: ProducerEpoch::new(3),
+    };
+    owned(
+        samples,
+        "init_producer_response",
+        &response,
+        InitProducerResponse::decode,
+    );
     let request = AlterTopicRequest {
         name: "orders".to_owned(),
         set: settings(),
@@ -572,6 +589,8 @@ pub(crate) fn decode_body(api: Api, direction: Direction, body: Body<'_>) -> boo
         (Api::ListOffsets, Direction::Response) => ListOffsetsResponse::decode(body).is_ok(),
         (Api::CreateTopic, Direction::Request) => CreateTopicRequest::decode(body).is_ok(),
         (Api::CreateTopic, Direction::Response) => CreateTopicResponse::decode(body).is_ok(),
+        (Api::InitProducer, Direction::Request) => InitProducerRequest::decode(body).is_ok(),
+        (Api::InitProducer, Direction::Response) => InitProducerResponse::decode(body).is_ok(),
         (Api::DeleteTopic, Direction::Request) => DeleteTopicRequest::decode(body).is_ok(),
         (Api::DeleteTopic, Direction::Response) => DeleteTopicResponse::decode(body).is_ok(),
         (Api::AlterTopic, Direction::Request) => AlterTopicRequest::decode(body).is_ok(),
