@@ -98,12 +98,12 @@ fn what_a_crash_left_in_the_log_is_known_and_nothing_else() {
                 let appends = async {
                     for step in 0.. {
                         let producer = (step + seed + u64::from(life)) * 7 % 3;
-                        let known = &mut known.borrow_mut()[usize::try_from(producer).unwrap()];
-                        let n = u32::try_from(known.len()).unwrap();
+                        let index = usize::try_from(producer).unwrap();
+                        let n = u32::try_from(known.borrow()[index].len()).unwrap();
                         match send(&log, producer, n) {
                             Ok(appended) => {
                                 assert!(!appended.is_duplicate);
-                                known.push(appended.base_offset);
+                                known.borrow_mut()[index].push(appended.base_offset);
                             }
                             Err(AppendError::Throttled) => {}
                             Err(error) => panic!("seed {seed}: {error}"),
