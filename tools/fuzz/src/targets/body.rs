@@ -10,10 +10,10 @@ use ringlog_wire::{
     DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
     DescribeTopicRequest, DescribeTopicResponse, Direction, EncodeError, Encoder, ErrorResponse,
     FetchPartition, FetchRequest, FetchRequestDraft, FetchResponse, FetchResponseDraft,
-    FetchedPartition, FrameHeader, HelloRequest, HelloResponse, ListOffsetsRequest,
-    ListOffsetsResponse, Message, MetadataRequest, MetadataResponse, ProducePartition,
-    ProduceRequest, ProduceRequestDraft, ProduceResponse, ProduceResponseDraft, ProducedPartition,
-    frame,
+    FetchedPartition, FrameHeader, HelloRequest, HelloResponse, InitProducerRequest,
+    InitProducerResponse, ListOffsetsRequest, ListOffsetsResponse, Message, MetadataRequest,
+    MetadataResponse, ProducePartition, ProduceRequest, ProduceRequestDraft, ProduceResponse,
+    ProduceResponseDraft, ProducedPartition, frame,
 };
 
 use super::unsealed;
@@ -84,6 +84,8 @@ fn decode(api: Api, direction: Direction, body: Body<'_>) -> bool {
             Ok(request)
         }),
         (Api::DeleteRecords, Direction::Response) => owned(body, DeleteRecordsResponse::decode),
+        (Api::InitProducer, Direction::Request) => owned(body, InitProducerRequest::decode),
+        (Api::InitProducer, Direction::Response) => owned(body, InitProducerResponse::decode),
     }
 }
 
