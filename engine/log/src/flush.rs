@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use std::io;
 
-use ringlog_reactor::File;
+use ringlog_reactor::{File, WriteSyncError};
 use ringlog_record::Offset;
 
 use crate::log::LogInner;
@@ -34,10 +34,44 @@ pub(crate) struct GroupEnd {
 }
 
 impl FlushGroup {
+    /// Writes and syncs as the only group of a round: where the blocks lie together, in one go.
+    pub(crate) async fn commit(mut self) {
+        let one = match self.writes.as_slice() {
+            [(position, data)] if !Step::SyncBeforeAck.is_omitted() => {
+                Some((*position, data.clone()))
+            }
+            _ => None,
+        };
+        let Some((position, data)) = one else {
+            if let Some(written) = self.write().await {
+                written.sync().await;
+            }
+            return;
+        };
+        self.log.env.counters.written_bytes.add(data.len() as u64);
+        match self.file.write_sync_at(position, data).await {
+            Ok(()) => self.log.group_is_durable(self.end),
+            Err(WriteSyncError::Sync(error)) => self.log.fail("sync the segment file", &error),
+            Err(WriteSyncError::Unanswered(error)) => {
+                self.log.fail("write and sync the segment file", &error);
+            }
+            Err(WriteSyncError::Write(error)) => {
+                self.result = Err(error);
+                if let Some(written) = self.after_write() {
+                    written.sync().await;
+                }
+            }
+        }
+    }
+
     /// Writes the blocks. A group that finds no space leaves the round, so that it does not hold up the others, and
     /// goes on by itself.
     pub(crate) async fn write(mut self) -> Option<Self> {
         self.result = self.try_write().await;
+        self.after_write()
+    }
+
+    fn after_write(mut self) -> Option<Self> {
         if !matches!(&self.result, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
             return Some(self);
         }

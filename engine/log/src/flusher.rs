@@ -139,6 +139,13 @@ async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
             reactor.yield_now().await;
             continue;
         }
+        let groups = match <[FlushGroup; 1]>::try_from(groups) {
+            Ok([group]) => {
+                within_round(&reactor, group.commit(), async |()| {}).await;
+                continue;
+            }
+            Err(groups) => groups,
+        };
         let write = |group: FlushGroup| {
             within_round(&reactor, group.write(), async |written| {
                 if let Some(group) = written {

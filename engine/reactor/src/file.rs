@@ -12,6 +12,17 @@ use crate::limits::BLOCK_BYTES;
 use crate::op::{Handle, Op, Output, SyncKind};
 use crate::reactor::{Reactor, unexpected};
 
+/// Which part of a durable write failed.
+#[derive(Debug)]
+pub enum WriteSyncError {
+    /// The write: how much was written is unknown, and nothing is durable.
+    Write(io::Error),
+    /// The sync: the state on the device is unknown. Never retry.
+    Sync(io::Error),
+    /// The device answered neither in time.
+    Unanswered(io::Error),
+}
+
 /// An open file of this core. Clones share it; it is closed when the last one is dropped.
 #[derive(Clone)]
 pub struct File(Rc<Owned>);
@@ -97,6 +108,39 @@ impl File {
             position += whole as u64;
         }
         Ok(())
+    }
+
+    /// Writes all of `data` at `position` and makes it durable, in one go: what [`File::write_at`] and [`File::sync_data`]
+    /// do one after the other, but nothing waits for this core in between.
+    ///
+    /// # Errors
+    ///
+    /// As of the two; which of them failed is in the error.
+    pub async fn write_sync_at(
+        &self,
+        position: u64,
+        mut data: Bytes,
+    ) -> Result<(), WriteSyncError> {
+        let op = Op::WriteSync {
+            file: self.0.handle,
+            position,
+            data: data.clone(),
+        };
+        match self.0.reactor.run_disk(op).await {
+            Ok(Output::Unit(synced)) => synced.map_err(WriteSyncError::Sync),
+            Ok(Output::Count(Ok(written))) => {
+                // The write was short, and nothing is synced.
+                let whole = written.min(data.len()) / BLOCK_BYTES * BLOCK_BYTES;
+                data.advance(whole);
+                self.write_at(position + whole as u64, data)
+                    .await
+                    .map_err(WriteSyncError::Write)?;
+                self.sync_data().await.map_err(WriteSyncError::Sync)
+            }
+            Ok(Output::Count(Err(error))) => Err(WriteSyncError::Write(error)),
+            Err(error) => Err(WriteSyncError::Unanswered(error)),
+            Ok(other) => Err(WriteSyncError::Write(unexpected(&other))),
+        }
     }
 
     /// Makes the contents durable (fdatasync): every write that completed before this call.

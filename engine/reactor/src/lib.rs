@@ -26,7 +26,7 @@ pub use budget::{Budget, Share};
 pub use buf::{AlignedBuf, BufferPool};
 pub use driver::{DriverCounts, ListenOptions};
 pub use executor::{Core, Task};
-pub use file::File;
+pub use file::{File, WriteSyncError};
 pub use meter::{LoopCounts, StallCount};
 pub use net::{Listener, RawSocket, TcpStream};
 pub use op::{DirEntry, FileKind, OpenOptions, Space, Stat};

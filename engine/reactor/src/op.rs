@@ -119,6 +119,16 @@ pub enum Op {
         /// Source.
         data: Bytes,
     },
+    /// Write `data` at `position`, then fdatasync: [`Output::Unit`] of the sync when all of it was written, else
+    /// [`Output::Count`] of the write, and no sync.
+    WriteSync {
+        /// An open file.
+        file: Handle,
+        /// Byte position in the file.
+        position: u64,
+        /// Source.
+        data: Bytes,
+    },
     /// fdatasync or fsync: [`Output::Unit`].
     Sync {
         /// An open file.

@@ -76,6 +76,8 @@ mod tag {
     pub(super) const CANCEL: u64 = u64::MAX - 2;
     /// A wake that this ring sends: the base, plus the index of the peer.
     pub(super) const SENT_WAKE: u64 = 1 << 62;
+    /// An operation's first submission, to which a second one is linked: the base, plus its [`super::OpId`].
+    pub(super) const LINKED: u64 = 1 << 61;
 }
 
 /// Turns of the spin loop between two looks at the clock.
@@ -179,6 +181,21 @@ impl UringDriver {
 
     /// Sends a flight's present stage to the ring.
     fn launch(&mut self, id: OpId, mut flight: Flight, cancelled: bool) {
+        if let Some(linked) = flight.linked_entry() {
+            let pair = [
+                flight
+                    .entry()
+                    .flags(Flags::IO_LINK | Flags::SKIP_SUCCESS)
+                    .user_data(tag::LINKED + id as u64),
+                linked.user_data(id as u64),
+            ];
+            if self.backlog.is_empty() && push_pair(&mut self.ring, &pair) {
+                self.counts.submissions += 2;
+                self.occupy(id, flight, cancelled);
+                return;
+            }
+            flight.unlink();
+        }
         let entry = flight.entry().user_data(id as u64);
         self.occupy(id, flight, cancelled);
         self.push(entry);
@@ -195,6 +212,11 @@ impl UringDriver {
         );
         self.slots[id] = Some(Slot { flight, cancelled });
         self.in_flight += 1;
+    }
+
+    fn slot_mut(&mut self, user_data: u64) -> Option<&mut Slot> {
+        let id = OpId::try_from(user_data).ok()?;
+        self.slots.get_mut(id)?.as_mut()
     }
 
     fn vacate(&mut self, id: OpId) -> Option<Slot> {
@@ -252,6 +274,15 @@ impl UringDriver {
                 {
                     peer.write_eventfd();
                 }
+            }
+            linked if linked >= tag::LINKED => {
+                // Success is silent. After a failure, or a write that was short, the kernel drops what was linked
+                // without a word.
+                let id = linked - tag::LINKED;
+                if let Some(slot) = self.slot_mut(id) {
+                    slot.flight = std::mem::replace(&mut slot.flight, Flight::Helped).broken();
+                }
+                self.complete_operation(id, result, completions);
             }
             id => self.complete_operation(id, result, completions),
         }
@@ -514,6 +545,21 @@ fn push_entry(ring: &mut IoUring, entry: &Entry) -> bool {
         // SAFETY: the addresses in an entry belong to a flight (or to the driver itself), which is kept until
         // the completion has arrived.
         if unsafe { ring.submission().push(entry) }.is_ok() {
+            return true;
+        }
+        if attempt == 0 && ring.submit().is_err() {
+            return false;
+        }
+    }
+    false
+}
+
+/// Puts two entries into the submission queue, the second linked to the first; false when there is no room for both.
+/// A chain ends with the submission that it is part of.
+fn push_pair(ring: &mut IoUring, pair: &[Entry; 2]) -> bool {
+    for attempt in 0..2 {
+        // SAFETY: as in `push_entry`.
+        if unsafe { ring.submission().push_multiple(pair) }.is_ok() {
             return true;
         }
         if attempt == 0 && ring.submit().is_err() {

@@ -267,7 +267,9 @@ impl Disk {
             | Op::Connect { .. }
             | Op::Recv { .. }
             | Op::Send { .. }
-            | Op::Shutdown { .. } => Output::Unit(Err(io::ErrorKind::Unsupported.into())),
+            | Op::Shutdown { .. }
+            // The world makes two operations of it.
+            | Op::WriteSync { .. } => Output::Unit(Err(io::ErrorKind::Unsupported.into())),
         })
     }
 

@@ -22,7 +22,7 @@ use super::{CoreId, DiskConfig, NodeId, SimConfig};
 use crate::buf::BufferPool;
 use crate::driver::ListenOptions;
 use crate::executor::Core;
-use crate::op::{Completion, DirEntry, Handle, Op, OpId, Output};
+use crate::op::{Completion, DirEntry, Handle, Op, OpId, Output, SyncKind};
 use crate::platform::{CoreHandle, LocalFuture};
 use crate::reactor::Reactor;
 use crate::time::Instant;
@@ -56,6 +56,8 @@ enum Event {
         core: CoreId,
         id: OpId,
         token: DiskToken,
+        /// What follows when the operation has done all of its work.
+        linked: Option<LinkedSync>,
     },
     Net(NetEvent),
 }
@@ -491,6 +493,7 @@ impl SimWorld {
                 core,
                 id,
                 token,
+                linked,
             } => {
                 let output = {
                     let mut state = self.0.state.borrow_mut();
@@ -507,6 +510,13 @@ impl SimWorld {
                 };
                 if let Some(output) = output {
                     self.0.state.borrow_mut().trace.note(&[outcome(&output)]);
+                    if let Some(sync) = linked
+                        && matches!(output, Output::Count(Ok(written)) if written == sync.after_bytes)
+                    {
+                        let state = &mut *self.0.state.borrow_mut();
+                        state.submit_disk(node, core, id, sync.op(), None);
+                        return;
+                    }
                     self.complete(core, Completion { id, output });
                 }
             }
@@ -689,27 +699,53 @@ impl State {
                 self.with_net(|net, cx| net.close(handle, cx));
                 self.complete_soon(core, id, Output::Unit(Ok(())));
             }
-            op => {
-                let at = self.now + latency(&self.config.disk, &op, &mut self.chance);
-                let Some(slot) = self.nodes.get_mut(usize::from(node.0)) else {
-                    return;
+            Op::WriteSync {
+                file,
+                position,
+                data,
+            } => {
+                let linked = Some(LinkedSync {
+                    file,
+                    after_bytes: data.len(),
+                });
+                let write = Op::WriteAt {
+                    file,
+                    position,
+                    data,
                 };
-                let (token, delay) = slot.disk.begin(op, &mut self.chance);
-                let Some(delay) = delay else {
-                    return;
-                };
-                let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX / 2);
-                self.push(
-                    at.saturating_add(delay),
-                    Event::Disk {
-                        node,
-                        core,
-                        id,
-                        token,
-                    },
-                );
+                self.submit_disk(node, core, id, write, linked);
             }
+            op => self.submit_disk(node, core, id, op, None),
         }
+    }
+
+    fn submit_disk(
+        &mut self,
+        node: NodeId,
+        core: CoreId,
+        id: OpId,
+        op: Op,
+        linked: Option<LinkedSync>,
+    ) {
+        let at = self.now + latency(&self.config.disk, &op, &mut self.chance);
+        let Some(slot) = self.nodes.get_mut(usize::from(node.0)) else {
+            return;
+        };
+        let (token, delay) = slot.disk.begin(op, &mut self.chance);
+        let Some(delay) = delay else {
+            return;
+        };
+        let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX / 2);
+        self.push(
+            at.saturating_add(delay),
+            Event::Disk {
+                node,
+                core,
+                id,
+                token,
+                linked,
+            },
+        );
     }
 
     fn complete_soon(&mut self, core: CoreId, id: OpId, output: Output) {
@@ -721,6 +757,21 @@ impl State {
                 completion: Completion { id, output },
             },
         );
+    }
+}
+
+/// A sync that follows a write of so many bytes, if it was not short.
+struct LinkedSync {
+    file: Handle,
+    after_bytes: usize,
+}
+
+impl LinkedSync {
+    fn op(&self) -> Op {
+        Op::Sync {
+            file: self.file,
+            kind: SyncKind::Data,
+        }
     }
 }
 

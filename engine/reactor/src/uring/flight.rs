@@ -45,6 +45,13 @@ pub(super) enum Flight {
         position: u64,
         data: Bytes,
     },
+    /// Two submissions, the second linked to the first. Where the queue has no room for both, two stages.
+    WriteSync {
+        file: RawFd,
+        position: u64,
+        data: Bytes,
+        stage: WriteStage,
+    },
     Sync {
         file: RawFd,
         kind: SyncKind,
@@ -103,6 +110,17 @@ pub(super) enum Flight {
     },
     /// The helper thread has it.
     Helped,
+}
+
+/// How far a write that is followed by a sync has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteStage {
+    /// Both are with the kernel.
+    Linked,
+    /// The write is, alone.
+    Writing,
+    /// All was written; the sync is with the kernel.
+    Syncing,
 }
 
 /// Where accept writes the address of the peer.
@@ -229,6 +247,16 @@ impl Flight {
                 file: descriptor(file),
                 position,
                 data,
+            },
+            Op::WriteSync {
+                file,
+                position,
+                data,
+            } => Self::WriteSync {
+                file: descriptor(file),
+                position,
+                data,
+                stage: WriteStage::Linked,
             },
             Op::Sync { file, kind } => Self::Sync {
                 file: descriptor(file),
@@ -362,12 +390,19 @@ impl Flight {
                 file,
                 position,
                 data,
-            } => opcode::Write::new(types::Fd(*file), data.as_ptr(), transfer_len(data.len()))
-                .offset(*position)
-                .build(),
-            Self::Sync { file, kind } => opcode::Fsync::new(types::Fd(*file))
-                .flags(fsync_flags(*kind))
-                .build(),
+            } => write_entry(*file, *position, data),
+            Self::WriteSync {
+                file,
+                stage: WriteStage::Syncing,
+                ..
+            } => sync_entry(*file, SyncKind::Data),
+            Self::WriteSync {
+                file,
+                position,
+                data,
+                ..
+            } => write_entry(*file, *position, data),
+            Self::Sync { file, kind } => sync_entry(*file, *kind),
             Self::Allocate { file, len_bytes } => {
                 opcode::Fallocate::new(types::Fd(*file), *len_bytes).build()
             }
@@ -432,6 +467,43 @@ impl Flight {
         }
     }
 
+    /// The submission that is linked to the present one: it begins when that has done all of its work, and is dropped
+    /// when it has not.
+    pub(super) fn linked_entry(&self) -> Option<Entry> {
+        match self {
+            Self::WriteSync {
+                file,
+                stage: WriteStage::Linked,
+                ..
+            } => Some(sync_entry(*file, SyncKind::Data)),
+            _ => None,
+        }
+    }
+
+    /// Goes in stages, since there is no room for two submissions.
+    pub(super) fn unlink(&mut self) {
+        if let Self::WriteSync { stage, .. } = self {
+            *stage = WriteStage::Writing;
+        }
+    }
+
+    /// The linked write has failed or was short, and the sync was dropped.
+    pub(super) fn broken(self) -> Self {
+        match self {
+            Self::WriteSync {
+                file,
+                position,
+                data,
+                ..
+            } => Self::Write {
+                file,
+                position,
+                data,
+            },
+            other => other,
+        }
+    }
+
     /// Takes the kernel's answer to the present stage.
     pub(super) fn complete(self, result: i32, headers: &mut SendHeaders) -> Step {
         if self.is_interrupted(result) {
@@ -441,6 +513,22 @@ impl Flight {
             Self::Open { .. } => Output::Handle(handle(result)),
             Self::Read { buf, .. } | Self::Recv { buf, .. } => Output::Buf(count(result), buf),
             Self::Write { .. } | Self::Send { .. } => Output::Count(count(result)),
+            Self::WriteSync {
+                file,
+                position,
+                data,
+                stage: WriteStage::Writing,
+            } => match count(result) {
+                Ok(written) if written == data.len() => {
+                    return Step::Again(Self::WriteSync {
+                        file,
+                        position,
+                        data,
+                        stage: WriteStage::Syncing,
+                    });
+                }
+                written => Output::Count(written),
+            },
             Self::SendMany { header, .. } => {
                 headers.give_back(header);
                 Output::Count(count(result))
@@ -450,7 +538,8 @@ impl Flight {
                 close_now(fd);
                 Output::Unit(Ok(()))
             }
-            Self::Sync { .. }
+            Self::WriteSync { .. }
+            | Self::Sync { .. }
             | Self::Allocate { .. }
             | Self::Close { .. }
             | Self::Rename { .. }
@@ -510,6 +599,18 @@ fn transfer_len(len: usize) -> u32 {
     )]
     let len = len.min(TRANSFER_BYTES_MAX) as u32;
     len
+}
+
+fn write_entry(file: RawFd, position: u64, data: &Bytes) -> Entry {
+    opcode::Write::new(types::Fd(file), data.as_ptr(), transfer_len(data.len()))
+        .offset(position)
+        .build()
+}
+
+fn sync_entry(file: RawFd, kind: SyncKind) -> Entry {
+    opcode::Fsync::new(types::Fd(file))
+        .flags(fsync_flags(kind))
+        .build()
 }
 
 fn fsync_flags(kind: SyncKind) -> types::FsyncFlags {

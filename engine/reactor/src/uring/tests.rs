@@ -1,5 +1,6 @@
 //! The driver on the real ring of this machine.
 
+mod durable;
 mod files;
 mod sockets;
 mod wakes;

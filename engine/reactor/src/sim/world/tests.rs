@@ -155,3 +155,47 @@ fn disks_that_are_exchanged_take_their_files_with_them() {
     assert!(world.list_dir(one, Path::new("/here")).is_err());
     assert!(world.list_dir(other, Path::new("/here")).is_ok());
 }
+
+#[test]
+fn a_durable_write_is_a_write_and_then_a_sync() {
+    use crate::WriteSyncError;
+    use crate::sim::{FaultEffect, FaultTrigger, FaultyOp};
+
+    let strikes = |op, path: &str, effect| DiskFault {
+        op,
+        path_contains: path.to_owned(),
+        trigger: FaultTrigger::Always,
+        effect,
+    };
+    let world = SimWorld::new(1, SimConfig::default());
+    let node = world.add_node();
+    let other = FaultEffect::Error(io::ErrorKind::Other);
+    world.inject(node, strikes(FaultyOp::Write, "unwritten", other));
+    world.inject(node, strikes(FaultyOp::Sync, "unsynced", other));
+    world.inject(node, strikes(FaultyOp::Sync, "slow", FaultEffect::Hang));
+    let told = world.block_on(node, LONG, |reactor| async move {
+        let options = OpenOptions {
+            write: true,
+            create: true,
+            ..OpenOptions::default()
+        };
+        let mut told = Vec::new();
+        for path in ["/good", "/unwritten", "/unsynced", "/slow"] {
+            let file = reactor.open(Path::new(path), options).await.unwrap();
+            let result = file.write_sync_at(0, Bytes::from_static(b"x")).await;
+            told.push(match result {
+                Ok(()) => "durable",
+                Err(WriteSyncError::Write(_)) => "not written",
+                Err(WriteSyncError::Sync(_)) => "not synced",
+                Err(WriteSyncError::Unanswered(_)) => "unanswered",
+            });
+        }
+        told
+    });
+    assert_eq!(
+        told,
+        Some(vec!["durable", "not written", "not synced", "unanswered"])
+    );
+    assert_eq!(world.disk_stats(node).syncs, 1);
+    assert_eq!(world.read_file(node, Path::new("/good")).unwrap(), b"x");
+}
