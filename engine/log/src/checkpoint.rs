@@ -338,22 +338,26 @@ async fn read_at(
     Ok((buf, read?.min(len)))
 }
 
-/// Writes a checkpoint to its slot, and its producers to their region, durably.
+/// Writes a checkpoint to its slot, and its producers to their region, durably. Gives how many bytes that took.
 pub(crate) async fn write(
     reactor: &Reactor,
     file: &File,
     checkpoint: &Checkpoint,
     producers: &Producers,
-) -> io::Result<()> {
+) -> io::Result<u64> {
+    let mut written_bytes = 0;
     if checkpoint.has_producers {
-        let bytes = producers::encode(producers, checkpoint.sequence);
+        let blocks = to_blocks(reactor, &producers::encode(producers, checkpoint.sequence));
+        written_bytes += blocks.len() as u64;
         let position = producers::position(checkpoint.sequence);
-        file.write_at(position, to_blocks(reactor, &bytes)).await?;
+        file.write_at(position, blocks).await?;
     }
     let position = (checkpoint.sequence % 2) * CHECKPOINT_SLOT_BYTES as u64;
-    file.write_at(position, to_blocks(reactor, &checkpoint.encode()))
-        .await?;
-    file.sync_data().await
+    let blocks = to_blocks(reactor, &checkpoint.encode());
+    written_bytes += blocks.len() as u64;
+    file.write_at(position, blocks).await?;
+    file.sync_data().await?;
+    Ok(written_bytes)
 }
 
 /// Takes the space of both slots while there is some, so that a full file system does not hinder a checkpoint, which

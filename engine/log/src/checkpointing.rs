@@ -77,7 +77,9 @@ impl LogInner {
                 state.durable_bytes,
             )
         };
-        checkpoint::write(&self.env.reactor, &file, &checkpoint, &producers).await?;
+        let written_bytes =
+            checkpoint::write(&self.env.reactor, &file, &checkpoint, &producers).await?;
+        self.env.counters.metadata_bytes.add(written_bytes);
         let state = &mut *self.state.borrow_mut();
         state.checkpoint.sequence = checkpoint.sequence;
         state.checkpoint.durable_bytes = durable_bytes;

@@ -29,7 +29,13 @@ pub struct LogCounters {
     pub appended_bytes: Counter,
     /// Bytes written to segment files, whole blocks.
     pub written_bytes: Counter,
-    /// Segments begun in a prepared file.
+    /// Bytes of files that were prepared: zeros, written before anything else is.
+    pub prepared_bytes: Counter,
+    /// Bytes of checkpoints and indexes, and what recovery and recycling wrote.
+    pub metadata_bytes: Counter,
+    /// Files that retention took leave of and that became the next one of their log.
+    pub files_recycled: Counter,
+    /// Segments begun in a prepared file, or in a recycled one.
     pub rolls_prepared: Counter,
     /// Segments begun in a file that nobody had prepared.
     pub rolls_unprepared: Counter,

@@ -21,6 +21,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::checkpoint::{IndexRecord, to_blocks};
 use crate::directory::{Directory, Mode};
+use crate::env::LogEnv;
 use crate::error::FileError;
 use crate::index::{IndexEntry, SparseIndex};
 use crate::limits::{INDEX_ENTRIES_MAX, SEGMENT_BYTES_MAX};
@@ -138,11 +139,12 @@ pub(crate) async fn load(
 
 /// Writes the index file of a sealed segment. Without it the next open walks over the segment, so a failure is only
 /// told.
-pub(crate) async fn write(reactor: &Reactor, directory: &Directory, segment: &Segment) {
+pub(crate) async fn write(env: &LogEnv, directory: &Directory, segment: &Segment) {
     let path = directory.index_path(segment.base);
     let written = async {
         let file = directory.open(&path, Mode::Either).await?;
-        let blocks = to_blocks(reactor, &encode(segment));
+        let blocks = to_blocks(&env.reactor, &encode(segment));
+        env.counters.metadata_bytes.add(blocks.len() as u64);
         let failed = |error| FileError::new("write", &path, error);
         file.write_at(0, blocks).await.map_err(failed)?;
         file.sync_data().await.map_err(failed)?;

@@ -45,6 +45,7 @@ pub mod omit;
 mod producers;
 mod read;
 mod recovery;
+mod recycle;
 mod retention;
 mod roll;
 mod scan;

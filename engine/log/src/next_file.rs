@@ -68,7 +68,10 @@ impl LogInner {
 
     async fn prepare_next(self: Rc<Self>, len_bytes: u64) {
         let next = match self.try_prepare_next(len_bytes).await {
-            Ok(file) => NextFile::Ready { file, len_bytes },
+            Ok(file) => {
+                self.env.counters.prepared_bytes.add(len_bytes);
+                NextFile::Ready { file, len_bytes }
+            }
             Err(error) if error.source.kind() == io::ErrorKind::Unsupported => {
                 NextFile::Unavailable
             }

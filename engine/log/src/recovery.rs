@@ -6,7 +6,9 @@
 //! further behind it than that, is corruption: the log is not opened, and nothing of it is changed.
 //!
 //! What was in flight may have reached the device in part: it is zeroed, so that no batch of it ever follows one
-//! that is appended later. And what is found valid may never have been synced: the last flush group is written anew
+//! that is appended later. So is what a recycled file held there before: batches with offsets below those of the segment,
+//! which are never taken for its own. They are left whole or cleared whole, so that what lies within them is not taken
+//! for a batch. And what is found valid may never have been synced: the last flush group is written anew
 //! and the file synced before anything of it counts as durable.
 
 mod torn;
@@ -46,11 +48,12 @@ pub struct RecoveryReport {
     pub scanned_bytes: u64,
     /// Whether the log had been closed, so that nothing was walked over.
     pub is_clean: bool,
-    /// What a crash had left behind the end, if anything.
+    /// What was cleared behind the end, if anything.
     pub torn_tail: Option<TornTail>,
 }
 
-/// The rest of a flush group that did not reach the device as a whole.
+/// The rest of a flush group that did not reach the device as a whole; in a recycled file, that and batches which it
+/// held before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TornTail {
     /// Base offset of the segment.

@@ -26,6 +26,23 @@ impl LogInner {
         self.move_log_start(log_start).await
     }
 
+    /// What retention asks for after a roll. It is due then: a steady producer leaves a file to be recycled for each that
+    /// it needs.
+    pub(crate) async fn retain_after_roll(&self) {
+        let now = self.now_ms();
+        let log_start = {
+            let state = self.state.borrow();
+            if state.is_ended() {
+                return;
+            }
+            state.log_start_by_retention(now)
+        };
+        if let Err(error) = self.move_log_start(log_start).await {
+            // The log has failed, or has no space: the next look at the retention tries again.
+            tracing::debug!(%error, "retention was not applied after a roll");
+        }
+    }
+
     pub(crate) async fn delete_records(&self, before: Offset) -> Result<Offset, ChangeError> {
         self.check_changeable()?;
         let is_durable = {
@@ -75,9 +92,11 @@ impl LogInner {
         for segment in &gone {
             self.env.files.forget_segment(&self.me, segment.base);
             let removed = async {
-                self.directory
-                    .remove(&self.directory.segment_path(segment.base))
-                    .await?;
+                if !self.recycle(segment).await {
+                    self.directory
+                        .remove(&self.directory.segment_path(segment.base))
+                        .await?;
+                }
                 self.directory
                     .remove(&self.directory.index_path(segment.base))
                     .await

@@ -133,7 +133,7 @@ impl LogInner {
             },
         );
         self.seal_before(base).await;
-        self.remove_segments_below_start().await;
+        self.retain_after_roll().await;
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl LogInner {
             .next_back()
             .map(|(_, segment)| segment.clone());
         if let Some(sealed) = sealed {
-            crate::index_file::write(&self.env.reactor, &self.directory, &sealed).await;
+            crate::index_file::write(&self.env, &self.directory, &sealed).await;
             self.trim(&sealed).await;
             if let Some(sealed) = self.state.borrow_mut().segments.get_mut(&sealed.base) {
                 sealed.close_file();

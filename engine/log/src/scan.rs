@@ -39,6 +39,26 @@ pub(crate) struct Found {
     pub(crate) offset: Offset,
 }
 
+/// Which batches behind an end cannot have been left there by a torn flush group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beyond {
+    /// They begin here or behind,
+    pub(crate) from: u64,
+    /// and before this,
+    pub(crate) to: u64,
+    /// with this offset or a higher one.
+    pub(crate) least: Offset,
+}
+
+/// What lies behind an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Behind {
+    /// The first batch that cannot be there.
+    pub(crate) later: Option<Found>,
+    /// Where the window ends in which a flush group may be torn, and the last valid batch that begins in it.
+    pub(crate) window_end: u64,
+}
+
 impl Scanner {
     /// A window on the first `file_bytes` of a file.
     pub(crate) fn new(reactor: &Reactor, file: File, file_bytes: u64) -> Self {
@@ -107,18 +127,19 @@ impl Scanner {
         })
     }
 
-    /// Looks at every byte from `from` to `to` for the beginning of a valid batch with an offset of `least` or more.
-    pub(crate) async fn find_batch(
-        &mut self,
-        from: u64,
-        to: u64,
-        least: Offset,
-    ) -> io::Result<Option<Found>> {
-        let to = to.min(self.file_bytes);
-        let mut position = from;
+    /// Looks at what lies behind an end: every byte from `end` on, except those within valid batches, whatever their
+    /// offsets. In a recycled file these are batches that it held before, and what looks like a batch within one of
+    /// them was part of a value.
+    pub(crate) async fn look_behind(&mut self, end: u64, wanted: &Beyond) -> io::Result<Behind> {
+        let to = wanted.to.max(wanted.from).min(self.file_bytes);
+        let mut behind = Behind {
+            later: None,
+            window_end: wanted.from.min(self.file_bytes),
+        };
+        let mut position = end;
         while position < to {
             let window = self.bytes_at(position, BATCH_HEADER_BYTES).await?;
-            let Some(skipped) = next_candidate(window, least) else {
+            let Some(skipped) = next_candidate(window) else {
                 // A header may begin in the last bytes of the window.
                 let passed = (window.len() + 1).saturating_sub(BATCH_HEADER_BYTES).max(1);
                 position += passed as u64;
@@ -128,15 +149,23 @@ impl Scanner {
             if position >= to {
                 break;
             }
-            if let Some(offset) = self.valid_offset_at(position).await? {
-                return Ok(Some(Found { position, offset }));
+            let Some((offset, len_bytes)) = self.valid_batch_at(position).await? else {
+                position += 1;
+                continue;
+            };
+            if (wanted.from..wanted.to).contains(&position) && offset >= wanted.least {
+                behind.later = Some(Found { position, offset });
+                break;
             }
-            position += 1;
+            if position < wanted.from {
+                behind.window_end = behind.window_end.max(position + len_bytes);
+            }
+            position += len_bytes;
         }
-        Ok(None)
+        Ok(behind)
     }
 
-    async fn valid_offset_at(&mut self, position: u64) -> io::Result<Option<Offset>> {
+    async fn valid_batch_at(&mut self, position: u64) -> io::Result<Option<(Offset, u64)>> {
         let bytes = self.bytes_at(position, BATCH_HEADER_BYTES).await?;
         let Some(len_bytes) = whole_bytes(bytes) else {
             return Ok(None);
@@ -145,7 +174,7 @@ impl Scanner {
         Ok(BatchView::parse(bytes)
             .ok()
             .filter(BatchView::crc_is_valid)
-            .map(|batch| batch.base_offset()))
+            .map(|batch| (batch.base_offset(), batch.len_bytes() as u64)))
     }
 }
 
@@ -164,8 +193,8 @@ pub(crate) fn whole_bytes(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// How far into `window` the first header lies that might be of a batch with an offset of `least` or more.
-pub(crate) fn next_candidate(window: &[u8], least: Offset) -> Option<usize> {
+/// How far into `window` the first header lies that might be of a batch.
+pub(crate) fn next_candidate(window: &[u8]) -> Option<usize> {
     const MAGIC_AT: usize = 16;
     let mut from = 0;
     loop {
@@ -178,10 +207,7 @@ pub(crate) fn next_candidate(window: &[u8], least: Offset) -> Option<usize> {
         let base_offset = header
             .first_chunk()
             .map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        if base_offset >= least.get()
-            && base_offset <= Offset::MAX.get()
-            && whole_bytes(header).is_some()
-        {
+        if base_offset <= Offset::MAX.get() && whole_bytes(header).is_some() {
             return Some(from);
         }
         from += 1;

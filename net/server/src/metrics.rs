@@ -116,6 +116,9 @@ impl Metrics {
                 flush_rounds: log.flush_rounds.get(),
                 appended_bytes: log.appended_bytes.get(),
                 written_bytes: log.written_bytes.get(),
+                prepared_bytes: log.prepared_bytes.get(),
+                metadata_bytes: log.metadata_bytes.get(),
+                files_recycled: log.files_recycled.get(),
                 rolls_prepared: log.rolls_prepared.get(),
                 rolls_unprepared: log.rolls_unprepared.get(),
                 checkpoints: log.checkpoints.get(),
@@ -165,7 +168,13 @@ pub struct LogCounts {
     pub appended_bytes: u64,
     /// Bytes written to segment files.
     pub written_bytes: u64,
-    /// Segments begun in a prepared file.
+    /// Bytes of zeros written to segment files before their use.
+    pub prepared_bytes: u64,
+    /// Bytes written of checkpoints and indexes, by recovery, and by recycling.
+    pub metadata_bytes: u64,
+    /// Files of removed segments that are used again.
+    pub files_recycled: u64,
+    /// Segments begun in a prepared file, or in a recycled one.
     pub rolls_prepared: u64,
     /// Segments begun in a file that nobody had prepared.
     pub rolls_unprepared: u64,

@@ -250,7 +250,8 @@ impl Verifying {
                 stop,
             };
             self.damage(name, last.end_position, problem);
-        } else if last.nonzero_bytes_behind > 0 {
+        } else if last.nonzero_bytes_behind > 0 && !last.holds_old_batches {
+            // Behind the end of a recycled file nothing tells a torn flush group from the batches that it held.
             let bytes = last.nonzero_bytes_behind;
             self.note(
                 name,

@@ -83,6 +83,8 @@ pub struct SegmentReport {
     pub stop: BatchProblem,
     /// Bytes behind the end that are not zero, within the reach of one flush group.
     pub nonzero_bytes_behind: u64,
+    /// Whether the file was recycled and still holds batches of a segment before, behind its own.
+    pub holds_old_batches: bool,
     /// Bytes between batches that are no batch.
     pub skipped: Vec<SkippedBytes>,
 }

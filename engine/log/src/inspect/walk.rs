@@ -39,6 +39,7 @@ pub fn walk_segment(
             break problem;
         }
     };
+    let holds_old_batches = walk.passed_old_batch;
     let nonzero_bytes_behind = window.count_nonzero(
         walk.position,
         walk.position.saturating_add(FLUSH_GROUP_BYTES_MAX),
@@ -53,6 +54,7 @@ pub fn walk_segment(
         max_timestamp: walk.max_timestamp,
         stop,
         nonzero_bytes_behind,
+        holds_old_batches,
         skipped: walk.skipped,
     })
 }
@@ -65,11 +67,16 @@ struct Walk {
     records: u64,
     max_timestamp: TimestampMs,
     skipped: Vec<SkippedBytes>,
+    base: Offset,
+    /// Behind the end lies a batch of a segment before, which the file held.
+    passed_old_batch: bool,
 }
 
 impl Walk {
     fn new(base: Offset) -> Self {
         Self {
+            base,
+            passed_old_batch: false,
             position: 0,
             offset: base,
             batches: 0,
@@ -115,9 +122,22 @@ impl Walk {
         window: &mut Window<'_, impl Source>,
         problem: &BatchProblem,
     ) -> io::Result<bool> {
-        let Some((position, later_offset)) = window.find_batch(self.position + 1, self.offset)?
-        else {
-            return Ok(false);
+        let mut from = self.position;
+        let (position, later_offset) = loop {
+            match window.find_batch(from)? {
+                None => return Ok(false),
+                Some((position, found, _)) if found >= self.offset => {
+                    if position > self.position {
+                        break (position, found);
+                    }
+                    from += 1;
+                }
+                // What looks like a batch within it is part of a value.
+                Some((position, found, len_bytes)) => {
+                    self.passed_old_batch |= found < self.base;
+                    from = position + len_bytes;
+                }
+            }
         };
         self.skipped.push(SkippedBytes {
             position: self.position,
@@ -213,20 +233,22 @@ impl<'a, S: Source> Window<'a, S> {
             .map(|batch| batch.base_offset()))
     }
 
-    /// The first valid batch from `from` on with an offset of `least` or more.
-    fn find_batch(&mut self, from: u64, least: Offset) -> io::Result<Option<(u64, Offset)>> {
+    /// The first valid batch from `from` on: its position, offset and bytes.
+    fn find_batch(&mut self, from: u64) -> io::Result<Option<(u64, Offset, u64)>> {
         let mut position = from;
         while position < self.file_bytes {
             let window = self.bytes_at(position, BATCH_HEADER_BYTES)?;
-            let Some(skipped) = next_candidate(window, least) else {
+            let Some(skipped) = next_candidate(window) else {
                 // A header may begin in the last bytes of the window.
                 let passed = (window.len() + 1).saturating_sub(BATCH_HEADER_BYTES).max(1);
                 position += passed as u64;
                 continue;
             };
             position += skipped as u64;
-            if let Some(offset) = self.valid_offset_at(position)? {
-                return Ok(Some((position, offset)));
+            let batch = self.batch_at(position)?.ok();
+            if let Some(batch) = batch.filter(BatchView::crc_is_valid) {
+                let (offset, len_bytes) = (batch.base_offset(), batch.len_bytes() as u64);
+                return Ok(Some((position, offset, len_bytes)));
             }
             position += 1;
         }

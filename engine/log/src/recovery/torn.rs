@@ -12,7 +12,7 @@ use crate::config::LogConfig;
 use crate::error::{Corruption, Damage, FileError, OpenError};
 use crate::limits::{CHECKPOINT_LAG_BYTES_MAX, FLUSH_GROUP_BYTES_MAX};
 use crate::omit::Step;
-use crate::scan::{Scanner, Stop};
+use crate::scan::{Beyond, Scanner, Stop};
 use crate::segment::{Segment, SegmentFile};
 use crate::tail::{block_ceil, block_floor};
 
@@ -52,7 +52,7 @@ impl Recovering<'_> {
                 torn_tail: None,
             });
         };
-        self.check_nothing_beyond(&file, active, stop).await?;
+        let window_end = self.check_nothing_beyond(&file, active, stop).await?;
         let wanted_bytes = config.file_bytes(0, 0).max(block_ceil(active.len_bytes));
         if active.capacity_bytes < wanted_bytes {
             // The crash came before the length of a new file was durable.
@@ -67,7 +67,7 @@ impl Recovering<'_> {
             }
         }
         let settled = self
-            .rewrite_end(&file, active)
+            .rewrite_end(&file, active, window_end)
             .await
             .map_err(failed("recover"))?;
         if !Step::SyncAfterRecovery.is_omitted() {
@@ -83,26 +83,29 @@ impl Recovering<'_> {
             .map_or(0, |found| found.durable_position)
     }
 
-    /// Looks for a valid batch where a torn flush group cannot have left one.
+    /// Looks for a valid batch where a torn flush group cannot have left one. Gives the end of the window in which it
+    /// can have left something; batches that a recycled file held before lie within it or behind it, none across.
     async fn check_nothing_beyond(
         &self,
         file: &File,
         active: &Segment,
         stop: &Stop,
-    ) -> Result<(), OpenError> {
-        let from = stop.position + FLUSH_GROUP_BYTES_MAX;
+    ) -> Result<u64, OpenError> {
         let to = match self.checkpoint {
             Some(_) => self.durable_position(active.base) + CHECKPOINT_LAG_BYTES_MAX,
             None => active.capacity_bytes,
         };
-        if from >= to.min(active.capacity_bytes) {
-            return Ok(());
-        }
+        let beyond = Beyond {
+            from: stop.position + FLUSH_GROUP_BYTES_MAX,
+            to,
+            least: stop.offset,
+        };
         let path = self.directory.segment_path(active.base);
         let mut scanner = Scanner::new(&self.env.reactor, file.clone(), active.capacity_bytes);
-        let found = scanner.find_batch(from, to, stop.offset).await;
-        let Some(found) = found.map_err(|error| FileError::new("read", &path, error))? else {
-            return Ok(());
+        let behind = scanner.look_behind(stop.position, &beyond).await;
+        let behind = behind.map_err(|error| FileError::new("read", &path, error))?;
+        let Some(found) = behind.later else {
+            return Ok(behind.window_end);
         };
         let damage = Damage::ValidBatchBeyond {
             batch: stop.problem.clone(),
@@ -118,30 +121,39 @@ impl Recovering<'_> {
         .into())
     }
 
-    /// Writes what may not be on the device yet once more, and zeros over what is torn.
-    async fn rewrite_end(&self, file: &File, active: &Segment) -> io::Result<Settled> {
+    /// Writes what may not be on the device yet once more, and zeros over what is not of the log up to `window_end`.
+    async fn rewrite_end(
+        &self,
+        file: &File,
+        active: &Segment,
+        window_end: u64,
+    ) -> io::Result<Settled> {
         let end = active.len_bytes;
         let durable = self
             .durable_position(active.base)
             .max(end.saturating_sub(FLUSH_GROUP_BYTES_MAX));
-        let window_end = block_ceil(end + FLUSH_GROUP_BYTES_MAX).min(active.capacity_bytes);
+        let rewritten_end = block_ceil(window_end.max(end));
         let mut settled = Settled {
             carry: self.read_carry(file, end).await?,
             torn_tail: None,
         };
         let mut torn_bytes = 0;
         let mut position = block_floor(durable);
-        while position < window_end {
-            let piece_end = (position + PIECE_BYTES).min(window_end);
+        while position < rewritten_end {
+            let piece_end = (position + PIECE_BYTES).min(rewritten_end);
             let (mut buf, len) = self.read_blocks(file, position, piece_end).await?;
-            let kept = usize::try_from(end.saturating_sub(position))
-                .unwrap_or(usize::MAX)
-                .min(len);
-            let torn = buf[kept..len].iter().filter(|&&byte| byte != 0).count();
+            let within = |at: u64| {
+                usize::try_from(at.saturating_sub(position))
+                    .unwrap_or(usize::MAX)
+                    .min(len)
+            };
+            let (kept, cleared) = (within(end), within(end)..within(window_end.max(end)));
+            let torn = buf[cleared.clone()].iter().filter(|&&byte| byte != 0);
+            let torn = torn.count();
             torn_bytes += torn as u64;
             let is_zeroed = torn > 0 && !Step::TornWindowZeroing.is_omitted();
             if is_zeroed {
-                buf[kept..len].fill(0);
+                buf[cleared].fill(0);
             }
             // Zeros over zeros need not be written; what lies in front of the end is.
             let written = if is_zeroed {
@@ -150,6 +162,7 @@ impl Recovering<'_> {
                 kept.next_multiple_of(BLOCK_BYTES)
             };
             if written > 0 {
+                self.env.counters.metadata_bytes.add(written as u64);
                 file.write_at(position, buf.freeze(written.min(len)))
                     .await?;
             }

@@ -105,7 +105,7 @@ impl<'a> Recovering<'a> {
                 );
             }
             if next_base.is_some() && is_walked {
-                crate::index_file::write(&self.env.reactor, self.directory, &recovered).await;
+                crate::index_file::write(self.env, self.directory, &recovered).await;
             }
             if next_base.is_some() {
                 recovered.close_file();

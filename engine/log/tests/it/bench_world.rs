@@ -116,6 +116,11 @@ impl Faults {
         self.strike(op, path, effect, FaultTrigger::Always);
     }
 
+    /// The next operation of this kind takes so much longer.
+    pub(crate) fn delay_once(&self, op: FaultyOp, path: &str, delay: Duration) {
+        self.strike(op, path, FaultEffect::Delay(delay), FaultTrigger::Next(1));
+    }
+
     fn inject(&self, op: FaultyOp, path: &str, error: ErrorKind, trigger: FaultTrigger) {
         self.strike(op, path, FaultEffect::Error(error), trigger);
     }

@@ -13,6 +13,7 @@ mod foreign;
 mod idempotence;
 mod inspect;
 mod recovery;
+mod recycle;
 mod restart;
 mod retention;
 mod roll;
