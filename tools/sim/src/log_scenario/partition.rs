@@ -70,11 +70,18 @@ impl Partition {
 
     /// Reads all that recovery found, before anything is appended.
     pub(crate) async fn compare_all(&self) -> Result<(), Stop> {
-        let (start, end) = (self.log.log_start(), self.log.log_end());
+        let (mut start, end) = (self.log.log_start(), self.log.log_end());
         let mut records = Vec::new();
         let mut next = start;
         while next < end {
             let read = decode(self.index, &self.read(next, SCAN_BYTES, end).await?)?;
+            if read.is_empty() && self.log.log_start() > next {
+                // Retention came in between: what is left is compared with what may be left.
+                start = self.log.log_start();
+                next = start;
+                records.clear();
+                continue;
+            }
             let Some(last) = read.last() else {
                 let reason = format!("a read at {next} below the log end {end} gave nothing");
                 return Err(not_served(self.index, &reason).into());
