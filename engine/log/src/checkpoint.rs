@@ -44,6 +44,7 @@ use crate::limits::{
     SEGMENT_BYTES_MAX,
 };
 use crate::names::CHECKPOINT;
+use crate::omit::Step;
 use crate::producers::Producers;
 
 const MAGIC: [u8; 8] = *b"RLOGCKP1";
@@ -300,7 +301,10 @@ pub(crate) async fn load(
             .await
             .map_err(|error| FileError::new("allocate", &path, error))?;
     }
-    if let Some(newest) = &newest {
+    if let Some(newest) = newest
+        .as_ref()
+        .filter(|_| !Step::CheckpointRewrite.is_omitted())
+    {
         // A process that was killed may have written it without a sync, or with one that failed: it can be read and
         // still be lost. The same bytes go to the same place, so that a tear changes nothing.
         write(reactor, &file, &newest.checkpoint, &newest.producers)

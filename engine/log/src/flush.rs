@@ -37,7 +37,10 @@ impl FlushGroup {
     /// Writes and syncs as the only group of a round: where the blocks lie together, in one go.
     pub(crate) async fn commit(mut self) {
         let one = match self.writes.as_slice() {
-            [(position, data)] if !Step::SyncBeforeAck.is_omitted() => {
+            [(position, data)]
+                if !Step::SyncBeforeAck.is_omitted()
+                    && !Step::OfflineAfterFailedSync.is_omitted() =>
+            {
                 Some((*position, data.clone()))
             }
             _ => None,
@@ -106,11 +109,20 @@ impl FlushGroup {
             return;
         }
         if !Step::SyncBeforeAck.is_omitted()
-            && let Err(error) = file.sync_data().await
+            && let Err(error) = sync_once(&file).await
         {
             log.fail("sync the segment file", &error);
             return;
         }
         log.group_is_durable(end);
     }
+}
+
+/// Syncs a file, and never tries again: a second sync may succeed over what the first one has given up.
+async fn sync_once(file: &File) -> io::Result<()> {
+    let synced = file.sync_data().await;
+    if synced.is_err() && Step::OfflineAfterFailedSync.is_omitted() {
+        return file.sync_data().await;
+    }
+    synced
 }

@@ -16,16 +16,28 @@ pub enum Step {
     TornWindowZeroing,
     /// One flush group of a log in flight at a time.
     OneWritePerBlock,
+    /// The CRC of what is read from disk.
+    CrcOnRead,
+    /// Being offline after a sync that failed, instead of trying it again.
+    OfflineAfterFailedSync,
+    /// The checkpoint that recovery found, written once more before anything follows from it.
+    CheckpointRewrite,
+    /// The durable log start before segments below it are removed.
+    LogStartBeforeRemoval,
 }
 
 impl Step {
     /// All steps.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::SyncBeforeAck,
         Self::DirectorySync,
         Self::SyncAfterRecovery,
         Self::TornWindowZeroing,
         Self::OneWritePerBlock,
+        Self::CrcOnRead,
+        Self::OfflineAfterFailedSync,
+        Self::CheckpointRewrite,
+        Self::LogStartBeforeRemoval,
     ];
 
     /// Its name on a command line.
@@ -36,6 +48,10 @@ impl Step {
             Self::SyncAfterRecovery => "sync-after-recovery",
             Self::TornWindowZeroing => "torn-window-zeroing",
             Self::OneWritePerBlock => "one-write-per-block",
+            Self::CrcOnRead => "crc-on-read",
+            Self::OfflineAfterFailedSync => "offline-after-failed-sync",
+            Self::CheckpointRewrite => "checkpoint-rewrite",
+            Self::LogStartBeforeRemoval => "log-start-before-removal",
         }
     }
 

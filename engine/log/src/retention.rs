@@ -8,6 +8,7 @@ use ringlog_record::{Offset, TimestampMs};
 
 use crate::error::ChangeError;
 use crate::log::{LogInner, LogState};
+use crate::omit::Step;
 use crate::segment::Segment;
 
 impl LogInner {
@@ -81,6 +82,9 @@ impl LogInner {
             state.log_start() >= log_start
         };
         if !is_durable {
+            if Step::LogStartBeforeRemoval.is_omitted() {
+                self.remove_segments_below_start().await;
+            }
             self.write_checkpoint().await?;
         }
         Ok(self.remove_segments_below_start().await)
@@ -162,9 +166,13 @@ impl LogState {
     /// A segment that stands under the name of the prepared file is found by recovery only behind another one, which
     /// stays until that is renamed.
     fn take_segments_below_start(&mut self) -> Vec<Segment> {
+        let log_start = match Step::LogStartBeforeRemoval.is_omitted() {
+            true => self.wanted_log_start,
+            false => self.checkpoint.log_start,
+        };
         let first = self
             .segments
-            .range(..=self.checkpoint.log_start)
+            .range(..=log_start)
             .rev()
             .find(|(_, segment)| segment.is_at_rest() || !segment.is_ready())
             .map(|(&base, _)| base);

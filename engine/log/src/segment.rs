@@ -83,10 +83,11 @@ impl Segment {
         self.end = end;
     }
 
-    /// Takes note of the time of an append.
+    /// Takes note of the time of an append. The clock may have gone back since the one before: what counts is the
+    /// latest, so that retention removes nothing early.
     pub(crate) fn note_append(&mut self, now: TimestampMs) {
         self.first_append.get_or_insert(now);
-        self.last_append = Some(now);
+        self.last_append = self.last_append.max(Some(now));
     }
 
     /// Where to begin to look for `offset`: an offset at or before it, and its position.

@@ -23,7 +23,7 @@ pub struct Guard {
 pub const GUARDS: [Guard; Step::ALL.len()] = [
     Guard {
         step: Step::SyncBeforeAck,
-        seed: 0,
+        seed: 1,
         checker: "acknowledged-lost",
     },
     Guard {
@@ -33,18 +33,38 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::SyncAfterRecovery,
-        seed: 48,
+        seed: 19,
         checker: "served-vanished",
     },
     Guard {
         step: Step::TornWindowZeroing,
-        seed: 187,
+        seed: 182,
         checker: "cut-off-returned",
     },
     Guard {
         step: Step::OneWritePerBlock,
         seed: 2,
         checker: "acknowledged-lost",
+    },
+    Guard {
+        step: Step::CrcOnRead,
+        seed: 28,
+        checker: "content-changed",
+    },
+    Guard {
+        step: Step::OfflineAfterFailedSync,
+        seed: 65,
+        checker: "acknowledged-lost",
+    },
+    Guard {
+        step: Step::CheckpointRewrite,
+        seed: 541,
+        checker: "acknowledged-lost",
+    },
+    Guard {
+        step: Step::LogStartBeforeRemoval,
+        seed: 75,
+        checker: "not-served",
     },
 ];
 

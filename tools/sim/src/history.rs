@@ -13,7 +13,8 @@ use crate::violation::Violation;
 /// What is known of one append.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
-    sent_at_ms: i64,
+    /// By the clock of the broker, and in truth.
+    sent_at_ms: (i64, i64),
     /// Offset and leader epoch.
     place: Option<(u64, u32)>,
     acknowledged: bool,
@@ -68,6 +69,10 @@ pub struct History {
     durable_end: u64,
     epoch: u32,
     checked: u64,
+    /// The latest that the clock of the broker has been.
+    latest_ms: i64,
+    /// How far that clock is off.
+    skew_ms: i64,
 }
 
 impl History {
@@ -83,6 +88,8 @@ impl History {
             durable_end: 0,
             epoch: 0,
             checked: 0,
+            latest_ms: i64::MIN,
+            skew_ms: 0,
         }
     }
 
@@ -104,7 +111,7 @@ impl History {
     /// A record is about to be appended.
     pub fn sent(&mut self, id: RecordId, now_ms: i64) {
         let known = Known {
-            sent_at_ms: now_ms,
+            sent_at_ms: (now_ms, now_ms - self.skew_ms),
             ..Known::default()
         };
         self.records.insert(id, known);
@@ -162,6 +169,12 @@ impl History {
         self.asked_start = self.asked_start.max(offset);
     }
 
+    /// The clock of the broker, which shows `now_ms`, is set off by `skew_ms` from the truth.
+    pub fn clock_set_off(&mut self, now_ms: i64, skew_ms: i64) {
+        self.latest_ms = self.latest_ms.max(now_ms);
+        self.skew_ms = skew_ms;
+    }
+
     /// The log was said to start here.
     ///
     /// # Errors
@@ -179,8 +192,15 @@ impl History {
         }
         let allowed = self.log_start.max(self.asked_start);
         if log_start > allowed && !self.retention.by_size {
+            self.latest_ms = self.latest_ms.max(now_ms);
+            let truth_ms = now_ms - self.skew_ms;
+            // When a clock has jumped, what is old by it and what is old in truth may both go.
             let is_old = |id: &RecordId| match (self.retention.ms, self.records.get(id)) {
-                (Some(ms), Some(known)) => known.sent_at_ms.saturating_add_unsigned(ms) <= now_ms,
+                (Some(ms), Some(known)) => {
+                    let (by_clock, in_truth) = known.sent_at_ms;
+                    by_clock.saturating_add_unsigned(ms) <= self.latest_ms
+                        || in_truth.saturating_add_unsigned(ms) <= truth_ms
+                }
                 _ => false,
             };
             if !self.at.range(allowed..log_start).all(|(_, id)| is_old(id)) {

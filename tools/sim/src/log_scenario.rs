@@ -8,6 +8,8 @@
 mod clients;
 mod incarnation;
 mod partition;
+mod rot;
+mod trouble;
 mod workload;
 
 use std::cell::RefCell;
@@ -19,7 +21,9 @@ use ringlog_reactor::sim::{Chance, CrashKind, NodeId, SimConfig, SimWorld};
 
 use self::clients::Clients;
 use self::incarnation::Incarnation;
-use self::workload::{Ending, Life, Trouble, Workload};
+use self::rot::Rot;
+use self::trouble::{SILENCE, Trouble};
+use self::workload::{Ending, Life, Workload};
 use crate::history::History;
 use crate::report::SeedOutcome;
 use crate::violation::{Violation, not_served};
@@ -83,16 +87,23 @@ fn directory(partition: u32) -> PathBuf {
 
 impl Run {
     fn live(&mut self, life: Life) -> Result<(), Violation> {
-        self.start(life);
-        if let Some(trouble) = life.trouble {
-            self.clients.borrow_mut().life.is_troubled = true;
-            match (trouble, trouble.fault()) {
-                (_, Some(fault)) => self.world.inject(self.node, fault),
-                (Trouble::Full { capacity_bytes }, _) => {
-                    self.world.set_capacity(self.node, capacity_bytes);
-                }
-                (Trouble::Fails { .. }, None) => {}
+        let rot = match life.trouble {
+            Some(Trouble::Rot { partition }) => {
+                let directory = directory(partition);
+                Rot::begin(&self.world, self.node, &directory, &mut self.plan)
             }
+            _ => None,
+        };
+        self.clients.borrow_mut().met.bits_turned += u64::from(rot.is_some());
+        self.start(life);
+        self.clients.borrow_mut().life.trouble = life.trouble;
+        if let Some(Trouble::Full { capacity_bytes }) = life.trouble {
+            self.world.set_capacity(self.node, capacity_bytes);
+        }
+        let fault = life.trouble.and_then(Trouble::fault);
+        let waits = life.trouble.is_some_and(Trouble::waits_for_recovery);
+        if let Some(fault) = fault.clone().filter(|_| !waits) {
+            self.world.inject(self.node, fault);
         }
         let in_recovery = life.ending == Ending::InRecovery;
         let mut was_closed = false;
@@ -103,8 +114,21 @@ impl Run {
             if !matches!(life.trouble, Some(Trouble::Full { .. })) {
                 self.await_recovery()?;
             }
+            if let Some(fault) = fault.filter(|_| waits) {
+                self.world.inject(self.node, fault);
+            }
             let length = life.length(&mut self.plan, &self.workload);
-            self.world.run_for(length);
+            self.world.run_for(length / 2);
+            if let Some(jump_ms) = life.clock_jump_ms {
+                let clients = &mut *self.clients.borrow_mut();
+                let before_ms = self.world.unix_time_ms(self.node);
+                for history in &mut clients.histories {
+                    history.clock_set_off(before_ms, jump_ms);
+                }
+                self.world.skew_clock(self.node, jump_ms);
+                clients.met.clock_jumps += 1;
+            }
+            self.world.run_for(length / 2);
             if let Some(Trouble::Full { .. }) = life.trouble {
                 self.make_room()?;
             }
@@ -115,6 +139,9 @@ impl Run {
             }
         }
         self.crash(life);
+        if let Some(rot) = rot {
+            rot.end(&self.world, self.node);
+        }
         self.were_closed = was_closed;
         self.violation()
     }
@@ -139,9 +166,24 @@ impl Run {
     }
 
     fn await_recovery(&self) -> Result<(), Violation> {
-        self.await_clients(PATIENCE, "recovery", |clients, partitions| {
+        self.await_clients(self.patience(), "recovery", |clients, partitions| {
             clients.life.settled == partitions
         })
+    }
+
+    /// How long anything may take in this life.
+    fn patience(&self) -> Duration {
+        let is_slow = self
+            .clients
+            .borrow()
+            .life
+            .trouble
+            .is_some_and(Trouble::is_slow);
+        if is_slow {
+            PATIENCE + SILENCE
+        } else {
+            PATIENCE
+        }
     }
 
     /// Runs until something holds of the clients, which must happen.
@@ -201,7 +243,7 @@ impl Run {
     /// Closes all logs; says whether all were.
     fn close(&self, life: Life) -> Result<bool, Violation> {
         self.clients.borrow_mut().life.is_closing = true;
-        self.await_clients(PATIENCE, "closing", |clients, partitions| {
+        self.await_clients(self.patience(), "closing", |clients, partitions| {
             clients.life.closed + clients.life.offline >= partitions
         })?;
         let clients = &mut *self.clients.borrow_mut();
@@ -240,6 +282,8 @@ impl Run {
         Ok(SeedOutcome {
             torn_sectors: disk.torn_sectors,
             injected_failures: disk.injected_failures,
+            hung_operations: disk.hung_operations,
+            flipped_reads: disk.flipped_reads,
             records_checked: clients.histories.iter().map(History::checked).sum(),
             trace_hash: self.world.trace_hash(),
             ..clients.met

@@ -48,6 +48,14 @@ outcome! {
     torn_tails: "torn tails met",
     /// Failures of the device that were injected.
     injected_failures: "injected device failures",
+    /// Operations of a device that never ended.
+    hung_operations: "operations that never ended",
+    /// Bits that turned over on the medium.
+    bits_turned: "bits turned over at rest",
+    /// Bits that turned over on their way to a reader.
+    flipped_reads: "bits turned over on a read",
+    /// Jumps of the wall clock.
+    clock_jumps: "jumps of the clock",
     /// Partitions that a failing device took offline until the next start.
     partitions_offline: "  partitions offline by them",
     /// Appends refused because the device was full.

@@ -13,6 +13,7 @@ use crate::epochs::EpochCache;
 use crate::error::{BatchProblem, ReadError};
 use crate::limits::{DISK_READ_BYTES_MAX, INDEX_INTERVAL_BYTES, READ_AHEAD_BYTES_MIN, SCAN_BYTES};
 use crate::log::LogInner;
+use crate::omit::Step;
 use crate::segment::{Segment, SegmentFile};
 use crate::tail::{block_ceil, block_floor};
 
@@ -232,9 +233,11 @@ fn select(
         if selection.is_before(&batch) {
             range = at + len_bytes..at + len_bytes;
         } else if selection.take(&batch) {
-            batch
-                .check_crc()
-                .map_err(|error| corrupt(at, offset, error.into()))?;
+            if !Step::CrcOnRead.is_omitted() {
+                batch
+                    .check_crc()
+                    .map_err(|error| corrupt(at, offset, error.into()))?;
+            }
             let found = batch.header().leader_epoch();
             if let Some(expected) = epochs
                 .epoch_at(offset)

@@ -317,8 +317,7 @@ impl<'a> Recovering<'a> {
         if self.scanned_bytes > scanned_before {
             // When its batches were appended is not known where the checkpoint does not tell: keep them too long.
             let now = TimestampMs::new(self.env.reactor.unix_time_ms());
-            segment.first_append.get_or_insert(now);
-            segment.last_append = Some(now);
+            segment.note_append(now);
         }
         segment.durable_bytes = segment.len_bytes;
         self.end.segment = segment.base;

@@ -81,6 +81,11 @@ impl World {
         Faults(self.sim.clone(), self.node)
     }
 
+    /// The wall clock of the machine. Not to be kept longer than the process that it is given to.
+    pub(crate) fn clock(&self) -> WallClock {
+        WallClock(self.sim.clone(), self.node)
+    }
+
     /// Changes bytes of a file, durably.
     pub(crate) fn overwrite(&self, path: &Path, position: u64, data: &[u8]) {
         let overwritten = self.sim.overwrite(self.node, path, position, data);
@@ -89,6 +94,16 @@ impl World {
 
     pub(crate) fn lose_power(&self) {
         self.sim.crash(self.node, CrashKind::Power);
+    }
+}
+
+/// The wall clock of a world.
+pub(crate) struct WallClock(SimWorld, NodeId);
+
+impl WallClock {
+    /// Sets it off the truth.
+    pub(crate) fn set_off(&self, ms: i64) {
+        self.0.skew_clock(self.1, ms);
     }
 }
 

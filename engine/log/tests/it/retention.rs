@@ -4,7 +4,7 @@ use ringlog_log::{ChangeError, LogConfig, ReadError, ReadRequest};
 use ringlog_reactor::sim::SimConfig;
 use ringlog_record::{LeaderEpoch, Offset};
 
-use crate::bench_world::{World, append_numbered, check_numbered, open_with};
+use crate::bench_world::{World, append_numbered, batch, check_numbered, open_with};
 
 fn small() -> LogConfig {
     LogConfig {
@@ -144,4 +144,32 @@ fn a_segment_without_its_name_is_not_left_alone() {
             check_numbered(&log, durable.get() - 1, 25_000, 1 << 20).await;
         });
     }
+}
+
+#[test]
+fn a_clock_that_goes_back_removes_nothing_early() {
+    let world = World::new(1);
+    let clock = world.clock();
+    world.run(move |env| async move {
+        let config = LogConfig {
+            retention_ms: Some(1_000),
+            ..LogConfig::default()
+        };
+        let (log, _) = open_with(&env, config).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        clock.set_off(10_000);
+        log.append(&batch(&[b"by a clock that is ahead"]), LeaderEpoch::new(1))
+            .unwrap();
+        clock.set_off(0);
+        log.append(&batch(&[b"by the right one"]), LeaderEpoch::new(1))
+            .unwrap();
+        env.reactor.sleep(Duration::from_millis(1_500)).await;
+        // The first one is as old as the clock said when it came.
+        log.apply_retention().await.unwrap();
+        assert_eq!(log.log_start(), Offset::ZERO);
+        env.reactor.sleep(Duration::from_secs(10)).await;
+        log.apply_retention().await.unwrap();
+        log.apply_retention().await.unwrap();
+        assert_eq!(log.log_start(), Offset::new(2));
+    });
 }

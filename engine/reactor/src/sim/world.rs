@@ -332,6 +332,11 @@ impl SimWorld {
         self.with_node(node, |node| node.clock_skew_ms = skew_ms);
     }
 
+    /// A node's wall clock, in milliseconds since the Unix epoch.
+    pub fn unix_time_ms(&self, node: NodeId) -> i64 {
+        self.0.state.borrow().unix_time_ms(node)
+    }
+
     /// Makes operations of a node's disk fail.
     pub fn inject(&self, node: NodeId, fault: DiskFault) {
         self.with_node(node, |node| node.disk.inject(fault));

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use ringlog_log::LogCounters;
 
+use super::trouble::Trouble;
 use super::workload::Workload;
 use crate::history::History;
 use crate::report::SeedOutcome;
@@ -30,8 +31,8 @@ pub(crate) struct LifeState {
     pub(crate) settled: usize,
     pub(crate) offline: usize,
     pub(crate) closed: usize,
-    /// The device fails, or may have failed, in this life.
-    pub(crate) is_troubled: bool,
+    /// What the device does in this life.
+    pub(crate) trouble: Option<Trouble>,
     /// Its clients append.
     pub(crate) appends: bool,
     /// Closing was asked for.
@@ -39,6 +40,14 @@ pub(crate) struct LifeState {
     /// Records that became durable.
     pub(crate) durable_records: u64,
     pub(crate) counters: Option<Rc<LogCounters>>,
+}
+
+impl LifeState {
+    /// Whether a partition may be offline because of its device.
+    pub(crate) fn may_fail(&self, partition: u32) -> bool {
+        self.trouble
+            .is_some_and(|trouble| trouble.may_fail(partition))
+    }
 }
 
 impl Clients {

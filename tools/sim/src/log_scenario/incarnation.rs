@@ -1,6 +1,7 @@
 //! One life of the node: open every log, compare it with the history, append and read until the end.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use ringlog_record::LeaderEpoch;
 use super::clients::Clients;
 use super::directory;
 use super::partition::{Partition, Stop};
+use super::trouble::Trouble;
 use super::workload::{PartitionPlan, Role, Workload};
 use crate::files::SimFiles;
 use crate::violation::{Violation, not_served};
@@ -64,7 +66,13 @@ impl Incarnation {
         let reactor = env.reactor.clone();
         let (log, report) = match Log::open(env, directory(index), plan.config).await {
             Ok(opened) => opened,
-            Err(OpenError::File(_)) if self.clients.borrow().life.is_troubled => {
+            Err(OpenError::File(_) | OpenError::Corrupt(_))
+                if self.clients.borrow().life.may_fail(index) =>
+            {
+                return Err(Stop::Offline);
+            }
+            // A log without a segment needs room for its first one.
+            Err(OpenError::File(error)) if self.is_full(&error.source) => {
                 return Err(Stop::Offline);
             }
             Err(error) => return Err(not_served(index, &error).into()),
@@ -87,6 +95,11 @@ impl Incarnation {
             epoch: Rc::new(Cell::new(epoch)),
             log,
         })
+    }
+
+    fn is_full(&self, error: &io::Error) -> bool {
+        let trouble = self.clients.borrow().life.trouble;
+        error.kind() == io::ErrorKind::StorageFull && matches!(trouble, Some(Trouble::Full { .. }))
     }
 
     async fn live(&self, env: LogEnv, index: u32, plan: PartitionPlan) -> Result<(), Stop> {

@@ -1,11 +1,13 @@
 //! A log and its client: appends, reads, deletes and begins epochs, and tells the history.
 
+mod changes;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringlog_log::{AppendError, ChangeError, Log, LogFailure, ReadError, ReadRequest};
+use ringlog_log::{AppendError, Log, LogFailure, ReadError, ReadRequest};
 use ringlog_reactor::Reactor;
 use ringlog_record::{LeaderEpoch, Offset};
 
@@ -21,6 +23,10 @@ use crate::violation::{Violation, not_served};
 const LAST_BATCHES: u64 = 5;
 /// Bytes asked for at once when a whole log is read.
 const SCAN_BYTES: usize = 256 << 10;
+/// Appends, or reads, of a life after which its client goes on more slowly: it waits for a device that is silent.
+const BUSY_MAX: u64 = 2_000;
+/// What the client waits for then.
+const SLOW_PAUSE: Duration = Duration::from_millis(200);
 /// How long an append that was refused waits.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
@@ -61,7 +67,7 @@ impl Partition {
 
     /// What an error means: the device was told to fail, or the log is to blame.
     pub(crate) fn stop(&self, error: &impl ToString) -> Stop {
-        if self.clients.borrow().life.is_troubled {
+        if self.clients.borrow().life.may_fail(self.index) {
             Stop::Offline
         } else {
             Stop::Violation(not_served(self.index, error))
@@ -130,7 +136,9 @@ impl Partition {
                 Err(ReadError::OffsetOutOfRange { log_start, .. }) if offset < log_start => {
                     return Ok(Vec::new());
                 }
-                Err(error @ ReadError::File(_)) => return Err(self.stop(&error)),
+                Err(error @ (ReadError::File(_) | ReadError::Corrupt { .. })) => {
+                    return Err(self.stop(&error));
+                }
                 Err(error) => return Err(not_served(self.index, &error).into()),
             }
         }
@@ -150,7 +158,7 @@ impl Partition {
                 let clients = &mut *clients.borrow_mut();
                 let end = match result {
                     Ok(end) => end,
-                    Err(_) if clients.life.is_troubled => return,
+                    Err(_) if clients.life.may_fail(index) => return,
                     Err(failure) => return clients.check(Err(not_served(index, &failure))),
                 };
                 let before = stable.replace(end);
@@ -212,7 +220,10 @@ impl Partition {
 
     /// Appends, and now and then does something else, until the life ends.
     pub(crate) async fn append_for_ever(&self) -> Result<(), Stop> {
-        loop {
+        for round in 0_u64.. {
+            if round >= BUSY_MAX {
+                self.reactor.sleep(SLOW_PAUSE).await;
+            }
             let changes = self
                 .plan
                 .changes_one_in
@@ -231,98 +242,15 @@ impl Partition {
                 self.history(|history| history.durable_to(end));
             }
         }
-    }
-
-    /// Something that is no append, beside the appends or in their place.
-    async fn change(&self) -> Result<(), Stop> {
-        let this = self.clone();
-        let changing = async move {
-            match this.random_below(5) {
-                0 => this.delete_records().await,
-                1 => this.begin_epoch().await,
-                2 => match this.log.flush().await {
-                    Ok(()) => Ok(()),
-                    Err(failure) => Err(this.stop(&failure)),
-                },
-                _ => this.apply_retention().await,
-            }
-        };
-        if self.random_below(2) == 0 {
-            return changing.await;
-        }
-        let clients = Rc::clone(&self.clients);
-        let beside = async move {
-            if let Err(Stop::Violation(violation)) = changing.await {
-                clients.borrow_mut().check(Err(violation));
-            }
-        };
-        self.reactor.spawn("change", beside).detach();
-        Ok(())
-    }
-
-    fn changed<T>(&self, result: Result<T, ChangeError>) -> Result<Option<T>, Stop> {
-        match result {
-            Ok(value) => Ok(Some(value)),
-            Err(ChangeError::StaleEpoch { .. } | ChangeError::NoSpace) => Ok(None),
-            Err(ChangeError::Closed) if self.is_closing() => Ok(None),
-            Err(error) => Err(self.stop(&error)),
-        }
-    }
-
-    async fn delete_records(&self) -> Result<(), Stop> {
-        let (start, end) = (self.log.log_start().get(), self.log.stable_end().get());
-        // Half of what is there at most, so that something is left to look at.
-        let before = start + self.random_below((end - start) / 2 + 1);
-        self.history(|history| history.deletion_asked(before));
-        let deleted = self.log.delete_records(Offset::new(before)).await;
-        if let Some(log_start) = self.changed(deleted)? {
-            self.started_at(log_start)?;
-            self.clients.borrow_mut().met.deletions += 1;
-        }
-        Ok(())
-    }
-
-    async fn apply_retention(&self) -> Result<(), Stop> {
-        let removed = self.log.apply_retention().await;
-        let removed = self.changed(removed)?.unwrap_or(0);
-        let retained = self.plan.config.retention_bytes;
-        if let Some(bytes) = retained.filter(|&bytes| removed > 0 && self.log.size_bytes() < bytes)
-        {
-            let what = format!("less than {bytes} bytes are left by retention");
-            return Err(Violation::WrongAnswer {
-                partition: self.index,
-                what,
-            }
-            .into());
-        }
-        Ok(())
-    }
-
-    fn started_at(&self, log_start: Offset) -> Result<(), Stop> {
-        let now_ms = self.reactor.unix_time_ms();
-        Ok(self.history(|history| history.started_at(log_start.get(), now_ms))?)
-    }
-
-    /// Begins an epoch newer than all before.
-    pub(crate) async fn begin_epoch(&self) -> Result<(), Stop> {
-        let epoch = {
-            let epochs = &mut self.clients.borrow_mut().epochs[self.index as usize];
-            *epochs += 1;
-            *epochs
-        };
-        let begun = self.log.begin_epoch(LeaderEpoch::new(epoch)).await;
-        if self.changed(begun)?.is_some() {
-            self.epoch
-                .set(self.epoch.get().max(LeaderEpoch::new(epoch)));
-            self.history(|history| history.epoch_begun(epoch));
-            self.clients.borrow_mut().met.epochs_begun += 1;
-        }
         Ok(())
     }
 
     /// Reads at random until the life ends.
     pub(crate) async fn read_for_ever(&self) -> Result<(), Stop> {
-        loop {
+        for round in 0_u64.. {
+            if round >= BUSY_MAX {
+                self.reactor.sleep(SLOW_PAUSE).await;
+            }
             let (start, end) = (self.log.log_start().get(), self.log.stable_end().get());
             // Before the read: what is on the device when it begins is what it may promise.
             let durable_end = match self.plan.is_sync() {
@@ -343,6 +271,7 @@ impl Partition {
             let pause_us = 50 + self.random_below(2_000);
             self.reactor.sleep(Duration::from_micros(pause_us)).await;
         }
+        Ok(())
     }
 
     fn check_read(&self, records: &[ReadRecord], offset: u64, limit: u64) -> Result<(), Violation> {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use ringlog_log::{Durability, LogConfig};
-use ringlog_reactor::sim::{Chance, CrashKind, DiskFault, FaultEffect, FaultTrigger, FaultyOp};
+use ringlog_reactor::sim::{Chance, CrashKind};
 
+use super::trouble::Trouble;
 use crate::batch::value_bytes_for;
 use crate::files::Bulk;
 use crate::history::Retention;
@@ -22,8 +23,12 @@ pub(crate) struct Workload {
     pub(crate) life_us_max: u64,
     pub(crate) cache_bytes: usize,
     pub(crate) bulk: Bulk,
-    /// Whether devices fail, or fill up, in some of the lives.
+    /// Whether devices misbehave in some of the lives.
     pub(crate) is_troubled: bool,
+    /// Whether the trouble is a sync of a segment that fails.
+    pub(crate) fails_syncs: bool,
+    /// Whether the wall clock jumps in some of the lives.
+    pub(crate) has_bad_clock: bool,
     /// Whether all lives but the first append in the epoch that they find, as those of a replica do.
     pub(crate) follows: bool,
 }
@@ -68,8 +73,10 @@ impl Batches {
 
 impl Workload {
     pub(crate) fn draw(chance: &mut Chance) -> Self {
-        if chance.one_in(6) {
-            return Self::draw_replica(chance);
+        match chance.below(12) {
+            0 | 1 => return Self::draw_replica(chance),
+            2 => return Self::draw_failing(chance),
+            _ => {}
         }
         let pause_us_max = [20, 100, 400][chance.index(3)];
         let partitions = 1 + chance.below(3);
@@ -89,7 +96,9 @@ impl Workload {
                 1 => Bulk::Fails,
                 _ => Bulk::Works,
             },
-            is_troubled: chance.one_in(4),
+            is_troubled: chance.one_in(3),
+            fails_syncs: false,
+            has_bad_clock: chance.one_in(4),
             follows: chance.one_in(4),
         }
     }
@@ -115,7 +124,21 @@ impl Workload {
             cache_bytes: 4 << 20,
             bulk: Bulk::Works,
             is_troubled: false,
+            fails_syncs: false,
+            has_bad_clock: false,
             follows: true,
+        }
+    }
+}
+
+impl Workload {
+    /// Syncs of segments fail in each life, and the power goes soon behind.
+    fn draw_failing(chance: &mut Chance) -> Self {
+        Self {
+            is_troubled: true,
+            fails_syncs: true,
+            follows: chance.coin(),
+            ..Self::draw_replica(chance)
         }
     }
 }
@@ -180,6 +203,8 @@ pub(crate) struct Life {
     pub(crate) ending: Ending,
     pub(crate) crash: CrashKind,
     pub(crate) trouble: Option<Trouble>,
+    /// How far the wall clock is set off, from the middle of the life on.
+    pub(crate) clock_jump_ms: Option<i64>,
 }
 
 /// What happens in a life.
@@ -208,29 +233,6 @@ pub(crate) enum Ending {
     Closed,
 }
 
-/// What the device does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// An operation fails after so many of its kind.
-    Fails { op: FaultyOp, after: u32 },
-    /// The device has this size for the first half of the life.
-    Full { capacity_bytes: u64 },
-}
-
-impl Trouble {
-    pub(crate) fn fault(self) -> Option<DiskFault> {
-        let Self::Fails { op, after } = self else {
-            return None;
-        };
-        Some(DiskFault {
-            op,
-            path_contains: String::new(),
-            trigger: FaultTrigger::After(after),
-            effect: FaultEffect::Error(std::io::ErrorKind::Other),
-        })
-    }
-}
-
 impl Life {
     pub(crate) fn draw(chance: &mut Chance, workload: &Workload, is_first: bool) -> Self {
         let role = match chance.below(8) {
@@ -245,7 +247,11 @@ impl Life {
             4 => Ending::Closed,
             _ => Ending::Crash,
         };
-        let trouble = (workload.is_troubled && chance.coin()).then(|| Trouble::draw(chance));
+        let trouble = (workload.is_troubled && chance.coin()).then(|| match workload.fails_syncs {
+            true => Trouble::draw_failing_sync(chance, workload.partitions.len()),
+            false => Trouble::draw(chance, workload.partitions.len()),
+        });
+        let clock_jump_ms = (workload.has_bad_clock && chance.coin()).then(|| draw_jump(chance));
         let crash = if chance.one_in(3) {
             CrashKind::Process
         } else {
@@ -256,6 +262,7 @@ impl Life {
             ending,
             crash,
             trouble,
+            clock_jump_ms,
         }
     }
 
@@ -264,6 +271,7 @@ impl Life {
         ending: Ending::Closed,
         crash: CrashKind::Process,
         trouble: None,
+        clock_jump_ms: None,
     };
 
     /// How long the node goes on after its logs have recovered.
@@ -278,27 +286,9 @@ impl Life {
     }
 }
 
-impl Trouble {
-    fn draw(chance: &mut Chance) -> Self {
-        let kinds = [
-            FaultyOp::Write,
-            FaultyOp::Write,
-            FaultyOp::Sync,
-            FaultyOp::Sync,
-            FaultyOp::Read,
-            FaultyOp::SyncDir,
-            FaultyOp::Open,
-            FaultyOp::Resize,
-            FaultyOp::Rename,
-        ];
-        if chance.one_in(3) {
-            return Self::Full {
-                capacity_bytes: chance.between(0, 8) << 20,
-            };
-        }
-        Self::Fails {
-            op: kinds[chance.index(kinds.len())],
-            after: u32::try_from(chance.below(30)).unwrap_or(0),
-        }
-    }
+/// A few milliseconds, or hours, to either side.
+fn draw_jump(chance: &mut Chance) -> i64 {
+    let ms_max = [60, 60, 5 * 3_600_000][chance.index(3)];
+    let ms = i64::try_from(chance.below(ms_max)).unwrap_or(0);
+    if chance.coin() { ms } else { -ms }
 }
