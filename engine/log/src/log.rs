@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 
@@ -386,7 +385,7 @@ impl LogInner {
     }
 
     /// Takes the log offline for good.
-    pub(crate) fn fail(&self, operation: &'static str, error: &io::Error) {
+    pub(crate) fn fail(&self, operation: &'static str, error: &impl std::fmt::Display) {
         let failure = LogFailure {
             directory: self.directory.path().to_owned(),
             operation,

@@ -1,5 +1,6 @@
 //! Reading: whole batches, from memory where the tail reaches, else from disk.
 
+mod damage;
 mod disk;
 
 use bytes::Bytes;
@@ -92,12 +93,10 @@ impl LogInner {
             }
             Plan::Disk(plan) => {
                 self.env.counters.reads_from_disk.add(1);
-                let read = self.read_disk(plan, &request).await;
-                if read.is_err() {
-                    // The segment may have been removed meanwhile; that is no error of the device.
-                    self.plan(&request)?;
+                match self.read_disk(plan, &request).await {
+                    Ok(data) => Ok(data),
+                    Err(error) => self.look_again(&request, error).await,
                 }
-                read
             }
         }
     }

@@ -140,7 +140,13 @@ impl Faults {
         self.strike(op, path, FaultEffect::Error(error), trigger);
     }
 
-    fn strike(&self, op: FaultyOp, path: &str, effect: FaultEffect, trigger: FaultTrigger) {
+    pub(crate) fn strike(
+        &self,
+        op: FaultyOp,
+        path: &str,
+        effect: FaultEffect,
+        trigger: FaultTrigger,
+    ) {
         let fault = DiskFault {
             op,
             path_contains: path.to_owned(),

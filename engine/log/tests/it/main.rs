@@ -6,6 +6,7 @@ mod bench_world;
 mod cache;
 mod cold;
 mod corruption;
+mod damage;
 mod epochs;
 mod failures;
 mod files;

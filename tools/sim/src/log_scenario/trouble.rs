@@ -144,9 +144,13 @@ impl Trouble {
         )
     }
 
-    /// Whether it may take this partition offline.
+    /// Whether it may take this partition offline. A bit that is wrong on its way only is read again.
     pub(crate) fn may_fail(self, index: u32) -> bool {
         match self {
+            Self::Strikes {
+                effect: FaultEffect::FlipBit,
+                ..
+            } => false,
             Self::Strikes { partition, .. } | Self::Rot { partition } => partition == index,
             Self::Slow { .. } | Self::Full { .. } => false,
         }
