@@ -39,6 +39,8 @@ pub struct BrokerConfig {
     pub cpus: Vec<usize>,
     /// The memory of its buffers, all shards together, in bytes.
     pub memory_bytes: usize,
+    /// Connections at a time, all shards together; each shard takes an equal part of them.
+    pub connections_max: usize,
     /// How long a core spins before it parks.
     pub spin: Duration,
     /// How often the age and size of partitions is looked at.
@@ -57,6 +59,7 @@ impl BrokerConfig {
             shards: NonZeroU16::MIN,
             cpus: Vec::new(),
             memory_bytes: 1 << 30,
+            connections_max: CONNECTIONS_MAX,
             spin: Duration::ZERO,
             retention_interval: RETENTION_INTERVAL,
         }
@@ -120,7 +123,7 @@ pub fn start(
             bulk: BulkFactory::clone(&bulk),
             space: space.clone(),
             memory_bytes,
-            connections_max: CONNECTIONS_MAX / shards,
+            connections_max: config.connections_max.min(CONNECTIONS_MAX) / shards,
             retention_interval: config.retention_interval,
         };
         let spec = CoreSpec {

@@ -7,9 +7,12 @@
 
 mod admin;
 mod client;
+mod crowd;
 mod knowledge;
 mod producer;
 mod reader;
+mod settings;
+mod store_trouble;
 mod verifier;
 mod wire;
 
@@ -39,6 +42,11 @@ const IN_START_US_MAX: u64 = 4_000;
 /// How long the clients outlive their broker, in microseconds.
 const ORPHANED_US_MAX: u64 = 2_000;
 
+/// How often the age and size of partitions is looked at where their settings change.
+const RETENTION_INTERVAL: Duration = Duration::from_millis(2);
+/// Connections that each shard takes in the runs in which more come.
+const CROWDED_SHARD_CONNECTIONS: u64 = 8;
+
 type Ended = Rc<RefCell<Option<Result<(), BrokerError>>>>;
 
 /// How a life ends.
@@ -60,12 +68,20 @@ struct Run {
     producers: u32,
     large_one_in: u64,
     life_us_max: u64,
+    /// Whether settings of topics are changed.
+    alters: bool,
+    /// Whether the metadata store fails in some lives.
+    store_fails: bool,
+    /// How many more connections come at a time, if too many.
+    crowd: Option<u64>,
     knowledge: Rc<RefCell<Knowledge>>,
 }
 
 /// A broker that was started.
 struct Running {
     handle: BrokerHandle,
+    /// Its session with the metadata store.
+    store: MemoryStore,
     ready: futures_channel::oneshot::Receiver<SocketAddr>,
     ended: Ended,
 }
@@ -90,6 +106,9 @@ pub fn run(seed: u64) -> Result<SeedOutcome, Violation> {
         producers: u32::try_from(plan.between(1, 3)).unwrap_or(1),
         large_one_in: [4, 50][plan.index(2)],
         life_us_max: [4_000, 15_000][plan.index(2)],
+        alters: plan.coin(),
+        store_fails: plan.one_in(3),
+        crowd: plan.one_in(4).then(|| plan.between(4, 30)),
         plan,
         knowledge: Rc::default(),
     };
@@ -109,6 +128,7 @@ pub fn run(seed: u64) -> Result<SeedOutcome, Violation> {
 impl Run {
     fn live(&mut self, ending: Ending) -> Result<(), Violation> {
         let mut running = self.start()?;
+        self.knowledge.borrow_mut().store_fails = false;
         if ending == Ending::InStart {
             let time_us = self.plan.below(IN_START_US_MAX);
             self.world.run_for(Duration::from_micros(time_us));
@@ -117,10 +137,13 @@ impl Run {
         }
         self.await_ready(&mut running)?;
         self.verify()?;
-        self.let_loose();
+        self.let_loose(&running);
         let time_us = self.plan.between(500, self.life_us_max);
         self.world.run_for(Duration::from_micros(time_us));
         if ending == Ending::Stopped {
+            if self.plan.coin() {
+                self.resume(&running)?;
+            }
             self.stop(&running)?;
         }
         self.crash()
@@ -130,20 +153,29 @@ impl Run {
         let mut config = BrokerConfig::new(PathBuf::from("/data"), self.address);
         config.shards = self.shards;
         config.memory_bytes = BrokerConfig::memory_bytes_min(self.shards);
+        if self.alters {
+            config.retention_interval = RETENTION_INTERVAL;
+        }
+        if self.crowd.is_some() {
+            let connections = CROWDED_SHARD_CONNECTIONS * u64::from(self.shards.get());
+            config.connections_max = usize::try_from(connections).unwrap_or(usize::MAX);
+        }
         let bulk: BulkFactory =
             Arc::new(|reactor| Rc::new(SimFiles::new(reactor.clone(), Bulk::Works)));
         let platform = self.world.platform(self.broker);
         let parts = ringlog_server::start(&platform, config, bulk)
             .map_err(|error| not_served(0, &error))?;
         let ended: Ended = Rc::default();
-        let (slot, store) = (Rc::clone(&ended), self.store.new_session());
+        let store = self.store.new_session();
+        let (slot, session) = (Rc::clone(&ended), store.clone());
         let control = parts.control;
         self.world.launch_local(self.broker, move |_| async move {
-            let result = control.run(store).await;
+            let result = control.run(session).await;
             *slot.borrow_mut() = Some(result);
         });
         Ok(Running {
             handle: parts.handle,
+            store,
             ready: parts.ready,
             ended,
         })
@@ -177,8 +209,21 @@ impl Run {
         }
     }
 
-    /// Starts the clients.
-    fn let_loose(&self) {
+    /// Starts the clients, and what troubles them.
+    fn let_loose(&mut self, running: &Running) {
+        if self.store_fails && self.plan.coin() {
+            self.knowledge.borrow_mut().store_fails = true;
+            let store = running.store.clone();
+            self.world.launch_local(self.clients, move |reactor| {
+                store_trouble::trouble(reactor, store)
+            });
+        }
+        if let Some(size) = self.crowd {
+            let (client, handle) = (self.launcher(), running.handle.clone());
+            self.world.launch_local(self.clients, move |reactor| {
+                crowd::crowd(client(reactor), handle, size, CROWDED_SHARD_CONNECTIONS)
+            });
+        }
         let large_one_in = self.large_one_in;
         for producer in 0..self.producers {
             let client = self.launcher();
@@ -202,11 +247,32 @@ impl Run {
     fn launcher(&self) -> impl FnOnce(ringlog_reactor::Reactor) -> Client + use<> {
         let (knowledge, address, shards) =
             (Rc::clone(&self.knowledge), self.address, self.shards.get());
+        let alters = self.alters;
         move |reactor| Client {
             reactor,
             knowledge,
             address,
             shards,
+            alters,
+        }
+    }
+
+    /// The clients are gone and the metadata store works again: whoever comes now is served, whatever was before.
+    fn resume(&mut self, running: &Running) -> Result<(), Violation> {
+        self.world.crash(self.clients, CrashKind::Process);
+        running.store.reconnect();
+        running.store.heal();
+        self.knowledge.borrow_mut().store_fails = false;
+        let client = self.launcher();
+        let resumed = self
+            .world
+            .block_on(self.clients, PATIENCE, move |reactor| async move {
+                resume(&client(reactor)).await
+            });
+        match resumed {
+            None => Err(no_progress("resuming")),
+            Some(Err(Stop::Violation(violation))) => Err(violation),
+            Some(Ok(()) | Err(Stop::Gone)) => Ok(()),
         }
     }
 
@@ -268,11 +334,33 @@ impl Run {
         Ok(SeedOutcome {
             torn_sectors: disk.torn_sectors,
             records_checked: partitions
+                .clone()
                 .map(|partition| partition.history.checked())
+                .sum(),
+            removals_seen: partitions
+                .map(|partition| partition.history.removals())
                 .sum(),
             trace_hash: self.world.trace_hash(),
             ..knowledge.met
         })
+    }
+}
+
+/// Creates a topic as soon as a connection is taken.
+async fn resume(client: &Client) -> Result<(), Stop> {
+    loop {
+        match client.connect().await {
+            Ok(mut connection) => {
+                let created = client.knowledge.borrow().met.topics_created;
+                admin::create(client, &mut connection).await?;
+                if client.knowledge.borrow().met.topics_created > created {
+                    return Ok(());
+                }
+            }
+            Err(Stop::Gone) => {}
+            Err(stop) => return Err(stop),
+        }
+        client.pause(1_000).await;
     }
 }
 

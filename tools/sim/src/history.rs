@@ -73,6 +73,7 @@ pub struct History {
     latest_ms: i64,
     /// How far that clock is off.
     skew_ms: i64,
+    removals: u64,
 }
 
 impl History {
@@ -90,6 +91,7 @@ impl History {
             checked: 0,
             latest_ms: i64::MIN,
             skew_ms: 0,
+            removals: 0,
         }
     }
 
@@ -169,6 +171,18 @@ impl History {
         self.asked_start = self.asked_start.max(offset);
     }
 
+    /// How often retention was seen to have removed something.
+    pub const fn removals(&self) -> u64 {
+        self.removals
+    }
+
+    /// Retention may remove this much from now on, and what it might before.
+    pub fn retention_asked(&mut self, allowed: Retention) {
+        self.retention.by_size |= allowed.by_size;
+        let both = self.retention.ms.into_iter().chain(allowed.ms);
+        self.retention.ms = both.min();
+    }
+
     /// The clock of the broker, which shows `now_ms`, is set off by `skew_ms` from the truth.
     pub fn clock_set_off(&mut self, now_ms: i64, skew_ms: i64) {
         self.latest_ms = self.latest_ms.max(now_ms);
@@ -211,6 +225,7 @@ impl History {
                 });
             }
         }
+        self.removals += u64::from(log_start > allowed);
         self.log_start = log_start;
         Ok(())
     }

@@ -284,6 +284,7 @@ impl Run {
             injected_failures: disk.injected_failures,
             hung_operations: disk.hung_operations,
             flipped_reads: disk.flipped_reads,
+            removals_seen: clients.histories.iter().map(History::removals).sum(),
             records_checked: clients.histories.iter().map(History::checked).sum(),
             trace_hash: self.world.trace_hash(),
             ..clients.met

@@ -66,6 +66,8 @@ outcome! {
     rolls_unprepared: "rolls without",
     /// Segments removed by retention or deletion.
     segments_removed: "segments removed",
+    /// Times that a log was found to begin where retention left it.
+    removals_seen: "log starts moved by retention",
     /// Checkpoints written.
     checkpoints: "checkpoints",
     /// Deletions of records that were answered.
@@ -76,6 +78,12 @@ outcome! {
     topics_created: "topics created",
     /// Topics deleted.
     topics_deleted: "topics deleted",
+    /// Changes of settings that were answered.
+    topics_altered: "settings changed",
+    /// Administrative requests that the broker could not carry out, because its metadata store failed.
+    store_failures: "refused by a failing store",
+    /// Connections that were not taken.
+    connections_refused: "connections refused",
     /// Requests that the broker refused for now.
     requests_refused: "produces refused for now",
     /// Readers that were told of a truncation.

@@ -79,6 +79,13 @@ impl MemoryStore {
         }
     }
 
+    /// Takes back what [`MemoryStore::fail_write`] said of writes to come.
+    pub fn heal(&self) {
+        if let Ok(session) = self.session.live() {
+            self.lock().member(session).faults.clear();
+        }
+    }
+
     /// Has the writes arrive that are still on their way, in the order in which they were sent. One that cannot be done
     /// any more is not; nobody is told either way.
     pub fn deliver_late(&self) {

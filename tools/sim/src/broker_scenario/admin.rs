@@ -7,7 +7,8 @@ use ringlog_wire::{
 };
 
 use super::client::Client;
-use super::knowledge::Existence;
+use super::knowledge::{Existence, TopicKind};
+use super::settings::alter;
 use super::wire::{Connection, Stop, wrong};
 
 /// Most topics at a time.
@@ -21,29 +22,33 @@ pub(crate) async fn administer(client: &Client, mut connection: Connection) -> R
             _ if topics == 0 => create(client, &mut connection).await?,
             0 if topics < TOPICS_MAX => create(client, &mut connection).await?,
             1 if topics > 2 => delete(client, &mut connection).await?,
+            2 | 3 if client.alters => alter(client, &mut connection).await?,
             _ => delete_records(client, &mut connection).await?,
         }
-        client.pause(4_000).await;
+        client.pause(2_000).await;
     }
 }
 
 /// Creates a topic.
 pub(crate) async fn create(client: &Client, connection: &mut Connection) -> Result<(), Stop> {
     let partitions = u32::try_from(1 + client.random_below(3)).unwrap_or(1);
-    let is_sync = client.random_below(3) > 0;
-    let name = client.knowledge.borrow_mut().new_topic(partitions, is_sync);
-    let durability = if is_sync { "sync" } else { "async" };
+    let kind = match client.random_below(4) {
+        0 => TopicKind::Async,
+        1 | 2 if client.alters => TopicKind::Altered,
+        _ => TopicKind::Sync,
+    };
+    let name = client.knowledge.borrow_mut().new_topic(partitions, kind);
     let request = CreateTopicRequest {
         name: name.clone(),
         partitions,
         settings: vec![
-            Setting::new("durability", durability),
+            Setting::new("durability", kind.durability()),
             Setting::new("segment_bytes", "1MiB"),
             Setting::new("flush_ms", "5ms"),
         ],
     };
     let answer = connection.call(&request).await?;
-    if answer.is_refused()? {
+    if client.is_refused(&answer)? {
         return Ok(());
     }
     let created =
@@ -71,7 +76,7 @@ async fn delete(client: &Client, connection: &mut Connection) -> Result<(), Stop
     };
     let request = DeleteTopicRequest { name: name.clone() };
     let answer = connection.call(&request).await?;
-    if answer.is_refused()? {
+    if client.is_refused(&answer)? {
         return Ok(());
     }
     let knowledge = &mut *client.knowledge.borrow_mut();
@@ -106,7 +111,7 @@ async fn delete_records(client: &Client, connection: &mut Connection) -> Result<
         partitions: vec![wanted],
     };
     let answer = connection.call(&request).await?;
-    if answer.is_refused()? {
+    if client.is_refused(&answer)? {
         return Ok(());
     }
     let response = DeleteRecordsResponse::decode(answer.body()?)

@@ -24,6 +24,8 @@ pub(crate) struct Client {
     pub(crate) knowledge: Rc<RefCell<Knowledge>>,
     pub(crate) address: SocketAddr,
     pub(crate) shards: u16,
+    /// Whether settings of topics are changed.
+    pub(crate) alters: bool,
 }
 
 /// What came of one partition of a fetch.
@@ -70,6 +72,22 @@ impl Client {
             }
             self.pause(500).await;
         }
+    }
+
+    /// Whether an administrative request was refused. It may be for now, or because the metadata store fails.
+    pub(crate) fn is_refused(&self, answer: &Frame) -> Result<bool, Stop> {
+        let Some(refusal) = answer.refusal()? else {
+            return Ok(false);
+        };
+        let knowledge = &mut *self.knowledge.borrow_mut();
+        match refusal.code {
+            error if error.is_retriable() => knowledge.met.requests_refused += 1,
+            ErrorCode::Internal | ErrorCode::UnknownOutcome if knowledge.store_fails => {
+                knowledge.met.store_failures += 1;
+            }
+            error => return Err(wrong(0, format!("refused with {error}"))),
+        }
+        Ok(true)
     }
 
     pub(crate) async fn metadata(

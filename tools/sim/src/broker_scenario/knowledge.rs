@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ringlog_record::{LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 use ringlog_wire::PartitionState;
 
+use super::settings::Settings;
 use crate::history::{History, Retention};
 use crate::report::SeedOutcome;
 use crate::value::{RecordId, first_id};
@@ -21,10 +22,33 @@ pub(crate) enum Existence {
     No,
 }
 
+/// What a topic promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TopicKind {
+    Sync,
+    Async,
+    /// One or the other, and it changes.
+    Altered,
+}
+
+impl TopicKind {
+    /// The durability that it is made with.
+    pub(crate) fn durability(self) -> &'static str {
+        match self {
+            Self::Sync | Self::Altered => "sync",
+            Self::Async => "async",
+        }
+    }
+}
+
 /// A topic.
 pub(crate) struct Topic {
     pub(crate) existence: Existence,
+    /// Whether all that it ever acknowledged is durable.
     pub(crate) is_sync: bool,
+    /// Whether its settings are changed, that of its durability included.
+    pub(crate) is_altered: bool,
+    pub(crate) settings: Settings,
     pub(crate) partition_count: u32,
     pub(crate) id: Option<TopicId>,
     pub(crate) partitions: Vec<Partition>,
@@ -89,6 +113,8 @@ impl Partition {
 pub(crate) struct Knowledge {
     pub(crate) topics: BTreeMap<String, Topic>,
     pub(crate) violation: Option<Violation>,
+    /// Whether the metadata store fails in this life.
+    pub(crate) store_fails: bool,
     pub(crate) met: SeedOutcome,
     next_ids: BTreeMap<u32, RecordId>,
     partitions: u32,
@@ -104,7 +130,7 @@ impl Knowledge {
     }
 
     /// A name that no topic had.
-    pub(crate) fn new_topic(&mut self, partition_count: u32, is_sync: bool) -> String {
+    pub(crate) fn new_topic(&mut self, partition_count: u32, kind: TopicKind) -> String {
         self.topics_named += 1;
         let name = format!("topic-{}", self.topics_named);
         let partitions = (0..partition_count)
@@ -122,7 +148,9 @@ impl Knowledge {
             .collect();
         let topic = Topic {
             existence: Existence::Unknown,
-            is_sync,
+            is_sync: kind == TopicKind::Sync,
+            is_altered: kind == TopicKind::Altered,
+            settings: Settings::new(kind.durability()),
             partition_count,
             id: None,
             partitions,

@@ -122,6 +122,10 @@ fn answered(client: &Client, frame: &Frame, one: &Sent) -> Result<(), Stop> {
         .get(&one.name)
         .is_none_or(|topic| topic.existence != Existence::Yes);
     let appended = one.ids.len() as u64;
+    let is_altered = knowledge
+        .topics
+        .get(&one.name)
+        .is_some_and(|topic| topic.is_altered);
     let Some((partition, is_sync)) = knowledge.partition(&one.name, one.index) else {
         return Ok(());
     };
@@ -138,13 +142,13 @@ fn answered(client: &Client, frame: &Frame, one: &Sent) -> Result<(), Stop> {
                 produced.level,
                 AckLevel::LeaderDurable | AckLevel::AllDurable
             );
-            if is_durable != is_sync {
+            if is_durable != is_sync && !is_altered {
                 let what = format!("acknowledged as {}", produced.level);
                 return Err(wrong(number, what));
             }
             let epoch = produced.state.leader_epoch.get();
             for (&id, offset) in one.ids.iter().zip(produced.base_offset.get()..) {
-                match is_sync {
+                match is_durable {
                     true => partition.history.acknowledged(id, offset, epoch)?,
                     false => partition.history.appended(id, offset, epoch)?,
                 }

@@ -1,12 +1,13 @@
 //! What a restarted broker holds, before anybody else talks to it, against all that is known.
 
 use ringlog_record::{LeaderEpoch, Offset, TopicPartition};
-use ringlog_wire::{ErrorCode, FetchPartition, MetadataResponse};
+use ringlog_wire::{ErrorCode, FetchPartition, MetadataResponse, PartitionState};
 
 use super::client::{Client, Fetched, fetch_draft, fetched};
 use super::knowledge::{Existence, Position};
+use super::settings;
 use super::wire::{Connection, Stop, wrong};
-use crate::history::Found;
+use crate::history::{Found, ReadRecord};
 use crate::violation::not_served;
 
 /// Compares everything.
@@ -14,6 +15,9 @@ pub(crate) async fn verify(client: &Client) -> Result<(), Stop> {
     let mut connection = client.connect().await?;
     let metadata = client.metadata(&mut connection).await?;
     compare_topics(client, &metadata)?;
+    for topic in &metadata.topics {
+        settings::compare(client, &mut connection, &topic.name).await?;
+    }
     let all: Vec<(String, u32)> = {
         let knowledge = client.knowledge.borrow();
         let topics = knowledge.topics.iter();
@@ -76,16 +80,7 @@ async fn compare_partition(
             is_sync,
         )
     };
-    let start = Position {
-        next: log_start,
-        last_epoch: None,
-    };
-    let mut read = fetch(connection, id, start).await?;
-    if read.error == ErrorCode::OffsetOutOfRange && read.state.log_start.get() > log_start {
-        let next = read.state.log_start.get();
-        read = fetch(connection, id, Position { next, ..start }).await?;
-    }
-    let state = read.state;
+    let (state, records) = read_all(connection, id, number, log_start).await?;
     if state.leader_epoch <= epoch {
         let what = format!(
             "leader epoch {} after a start, before it {epoch}",
@@ -94,20 +89,6 @@ async fn compare_partition(
         return Err(wrong(number, what));
     }
     let (first, end) = (state.log_start.get(), state.high_watermark.get());
-    let mut records = Vec::new();
-    loop {
-        if read.error != ErrorCode::None {
-            return Err(not_served(number, &read.error).into());
-        }
-        let next = read.records.last().map(|last| last.offset + 1);
-        records.extend(read.records.into_iter().filter(|one| one.offset >= first));
-        match next {
-            Some(next) if next < end => {
-                read = fetch(connection, id, Position { next, ..start }).await?;
-            }
-            _ => break,
-        }
-    }
     let position = check_reader(
         client,
         connection,
@@ -131,6 +112,42 @@ async fn compare_partition(
         now_ms: client.reactor.unix_time_ms(),
     };
     Ok(partition.history.restarted(found, records)?)
+}
+
+/// Reads a partition from its start to its end, which is where it stood at the first answer. Where retention removes
+/// records meanwhile, it begins again.
+async fn read_all(
+    connection: &mut Connection,
+    id: TopicPartition,
+    number: u32,
+    known_start: u64,
+) -> Result<(PartitionState, Vec<ReadRecord>), Stop> {
+    let (mut next, mut found) = (known_start, None);
+    let mut records = Vec::new();
+    loop {
+        let from = Position {
+            next,
+            last_epoch: None,
+        };
+        let read = fetch(connection, id, from).await?;
+        let log_start = read.state.log_start.get();
+        if read.error == ErrorCode::OffsetOutOfRange && log_start > next {
+            (next, found) = (log_start, None);
+            records.clear();
+            continue;
+        }
+        if read.error != ErrorCode::None {
+            return Err(not_served(number, &read.error).into());
+        }
+        let state = *found.get_or_insert(read.state);
+        let last = read.records.last().map(|last| last.offset + 1);
+        let first = state.log_start.get();
+        records.extend(read.records.into_iter().filter(|one| one.offset >= first));
+        match last {
+            Some(last) if last < state.high_watermark.get() => next = last,
+            _ => return Ok((state, records)),
+        }
+    }
 }
 
 async fn fetch(
@@ -165,6 +182,7 @@ async fn check_reader(
     }
     let found = fetch(connection, id, reader).await?;
     let is_lost = reader.next > end;
+    let first = first.max(found.state.log_start.get());
     match found.error {
         ErrorCode::LogTruncated if is_lost && !is_sync => {
             let agreed_end = found.agreed_end.map(Offset::get);

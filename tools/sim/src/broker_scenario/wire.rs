@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use ringlog_reactor::{AlignedBuf, Reactor, TcpStream};
 use ringlog_record::ShardId;
-use ringlog_wire::{Body, CorrelationId, Encoder, FrameHeader, HelloRequest, Message, frame};
+use ringlog_wire::{
+    Body, CorrelationId, Encoder, ErrorResponse, FrameHeader, HelloRequest, Message, frame,
+};
 
 use crate::violation::Violation;
 
@@ -55,10 +57,13 @@ impl Frame {
 
     /// Whether the request as a whole was refused.
     pub(crate) fn is_refused(&self) -> Result<bool, Stop> {
+        Ok(self.refusal()?.is_some())
+    }
+
+    /// The refusal of the request as a whole.
+    pub(crate) fn refusal(&self) -> Result<Option<ErrorResponse>, Stop> {
         let refusal = self.body()?.refusal();
-        refusal
-            .map(|refusal| refusal.is_some())
-            .map_err(|error| wrong(0, error.to_string()))
+        refusal.map_err(|error| wrong(0, error.to_string()))
     }
 }
 
