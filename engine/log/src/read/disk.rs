@@ -201,7 +201,8 @@ fn select(
             Ok(batch) => batch,
             Err(BatchError::Truncated { needed_bytes, .. }) => {
                 let is_whole = position_of(at) + needed_bytes as u64 <= plan.data_end;
-                let is_at_end = position_of(at) == plan.data_end;
+                // What is wanted lies before the end: damage has hidden it when nothing was found.
+                let is_at_end = position_of(at) == plan.data_end && !range.is_empty();
                 if !is_whole && !is_at_end {
                     let available_bytes = bytes.len().saturating_sub(at);
                     let error = BatchError::Truncated {
@@ -232,7 +233,13 @@ fn select(
         let len_bytes = batch.len_bytes();
         if selection.is_before(&batch) {
             range = at + len_bytes..at + len_bytes;
-        } else if selection.take(&batch) {
+            at += len_bytes;
+            offset = batch.last_offset().next();
+            continue;
+        }
+        let is_taken = selection.take(&batch);
+        // One that lies beyond the limit by its header alone may be what is wanted, and damaged.
+        if is_taken || range.is_empty() {
             if !Step::CrcOnRead.is_omitted() {
                 batch
                     .check_crc()
@@ -246,8 +253,8 @@ fn select(
                 let problem = BatchProblem::Epoch { found, expected };
                 return Err(corrupt(at, offset, problem));
             }
-            range.end = at + len_bytes;
-        } else {
+        }
+        if !is_taken {
             return Ok(Selected {
                 range,
                 position: position_of(at),
@@ -255,6 +262,7 @@ fn select(
                 needed_bytes: 0,
             });
         }
+        range.end = at + len_bytes;
         at += len_bytes;
         offset = batch.last_offset().next();
     }

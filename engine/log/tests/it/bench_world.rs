@@ -156,6 +156,11 @@ impl Faults {
         self.0.inject(self.1, fault);
     }
 
+    /// Turns a bit over, durably.
+    pub(crate) fn flip_bit(&self, path: &Path, position: u64, bit: u32) {
+        self.0.flip_bit(self.1, path, position, bit).unwrap();
+    }
+
     pub(crate) fn clear(&self) {
         self.0.clear_faults(self.1);
     }

@@ -13,6 +13,8 @@ use crate::bench_world::{
 
 const EPOCH: LeaderEpoch = LeaderEpoch::new(1);
 const RECORDS: u64 = 30;
+/// Bytes of the header of a batch.
+const HEADER_BYTES: u64 = 61;
 
 /// A log that was closed: what is read of it comes from the device.
 fn closed_log(world: &World) {
@@ -115,6 +117,52 @@ fn a_bit_that_turned_over_takes_its_log_offline_and_is_never_served() {
         let (log, report) = open(&env).await;
         assert_eq!(report.log_end, Offset::new(RECORDS));
         check_numbered(&log, 0, 3_000, 1 << 20).await;
+    });
+}
+
+/// Length, epoch, number of records: whatever the header says then, a reader is told of the damage. Nothing at all would
+/// have it wait for ever.
+#[test]
+fn every_bit_of_a_header_is_missed_when_it_turns_over() {
+    let world = World::new(1);
+    closed_log(&world);
+    let faults = world.faults();
+    let segment = segment_file(0);
+    world.run(move |env| async move {
+        let (log, _) = open(&env).await;
+        let places = read_all_batches(&log).await;
+        let limit = log.log_end();
+        let read = async |index: usize| {
+            let request = ReadRequest {
+                offset: Offset::new(places[index].base_offset),
+                max_bytes: 1,
+                limit,
+            };
+            log.read(request).await
+        };
+        for index in [0, places.len() / 2, places.len() - 1] {
+            let sound = read(index).await.unwrap();
+            assert_eq!(sound.bytes as u64, places[index].len_bytes);
+            for bit in 0..8 * HEADER_BYTES {
+                let position = places[index].position + bit / 8;
+                let bit = u32::try_from(bit % 8).unwrap();
+                faults.flip_bit(&segment, position, bit);
+                let found = read(index).await;
+                assert!(
+                    matches!(found, Err(ReadError::Corrupt { .. })),
+                    "byte {position}, bit {bit}: {found:?}"
+                );
+                // One that is read on the way to another is either found, or does no harm.
+                if let Some(next) = (index + 1 < places.len()).then_some(index + 1) {
+                    match read(next).await {
+                        Ok(data) => assert_eq!(data.bytes as u64, places[next].len_bytes),
+                        Err(error) => assert!(matches!(error, ReadError::Corrupt { .. })),
+                    }
+                }
+                faults.flip_bit(&segment, position, bit);
+                assert_eq!(read(index).await.unwrap(), sound);
+            }
+        }
     });
 }
 
