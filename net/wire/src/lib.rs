@@ -4,6 +4,7 @@
 //! [`FrameHeader`], a body (one FlatBuffers message) and a payload (record batches, which never pass through a
 //! builder). [`frame::parse`] checks lengths and checksum; the `decode` of each message verifies its body once,
 //! with tight limits, and what it returns needs no further checks; [`Encoder::encode`] writes a message.
+//! PROTOCOL.md beside this crate's manifest is the same for those who implement it in another language.
 //!
 //! **Thread.** Any: nothing here is shared, blocks, or knows a clock. One [`Encoder`] serves one thread.
 //!

@@ -41,10 +41,17 @@ fn read_folder(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(files)
 }
 
-/// A frame of every message, from the tests of the protocol.
+/// A frame of every message, of every version, from the tests of the protocol.
 pub(crate) fn golden_frames() -> Vec<Vec<u8>> {
-    let files = read_folder(&workspace().join("net/wire/tests/golden")).unwrap_or_default();
-    files.iter().filter_map(|(_, hex)| from_hex(hex)).collect()
+    let golden = workspace().join("net/wire/tests/golden");
+    let versions = fs::read_dir(golden).into_iter().flatten().flatten();
+    let mut folders: Vec<_> = versions.map(|version| version.path()).collect();
+    folders.sort();
+    let files = folders.iter().flat_map(|folder| read_folder(folder));
+    files
+        .flatten()
+        .filter_map(|(_, hex)| from_hex(&hex))
+        .collect()
 }
 
 fn from_hex(text: &[u8]) -> Option<Vec<u8>> {

@@ -1,5 +1,9 @@
-//! The protocol from outside: golden frames, round trips, hostile bytes.
+//! The protocol from outside: golden frames, the document, round trips, hostile bytes.
 
+#[cfg(test)]
+mod decode;
+#[cfg(test)]
+mod document;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
