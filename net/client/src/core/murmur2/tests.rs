@@ -28,3 +28,42 @@ fn a_partition_is_always_one_of_the_topic() {
     }
     assert_eq!(partition_of_key(b"x", 0), 0);
 }
+
+/// Placements by Kafka's default partitioner; `kafka_placements.py` beside them made them.
+const KAFKA_PLACEMENTS: &[u8] = include_bytes!("kafka_placements.bin");
+
+/// The generator of the keys, as in `kafka_placements.py`.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = self.0;
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(bound)).unwrap()
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_be_bytes()[0]
+    }
+}
+
+#[test]
+fn ten_thousand_random_keys_land_where_kafka_puts_them() {
+    let (placements, rest) = KAFKA_PLACEMENTS.as_chunks::<2>();
+    assert_eq!((placements.len(), rest.len()), (10_000, 0));
+    let mut random = SplitMix64(2026);
+    for (index, placement) in placements.iter().enumerate() {
+        let length = random.below(65);
+        let key: Vec<u8> = (0..length).map(|_| random.byte()).collect();
+        let partitions = 1 + random.below(65_535);
+        let expected = u32::from(u16::from_le_bytes(*placement));
+        let found = partition_of_key(&key, partitions);
+        assert_eq!(found, expected, "key {index}: {key:02x?} of {partitions}");
+    }
+}
