@@ -29,6 +29,11 @@ impl StoredBatch {
             .unwrap_or(Offset::MAX)
     }
 
+    /// Whether it can be what its producer appended after `earlier`.
+    fn follows(&self, earlier: &Self) -> bool {
+        earlier.end() <= self.base_offset && earlier.epoch <= self.epoch
+    }
+
     fn next_sequence(&self) -> Sequence {
         self.base_sequence.after(self.records)
     }
@@ -117,7 +122,7 @@ impl Producers {
         let is_sound = |producer: &Producer| {
             let ordered = (producer.batches.iter())
                 .zip(producer.batches.iter().skip(1))
-                .all(|(one, next)| one.end() <= next.base_offset && one.epoch <= next.epoch);
+                .all(|(one, next)| next.follows(one));
             ordered && producer.batches.iter().all(|batch| batch.records > 0)
         };
         let count = entries.len();
@@ -179,7 +184,7 @@ impl Producers {
         in_order(stamp, last.next_sequence())
     }
 
-    /// A batch was appended, or was found by recovery. What lies behind `durable_end` may be lost yet, so that the
+    /// A batch was appended. What lies behind `durable_end` may be lost yet, so that the
     /// last batches in front of it are kept as well.
     pub(crate) fn note(
         &mut self,
@@ -201,6 +206,16 @@ impl Producers {
             |next: Option<&StoredBatch>| next.is_some_and(|one| one.end() <= durable_end);
         while is_spare(producer.batches.get(PRODUCER_BATCHES_MAX)) {
             producer.batches.pop_front();
+        }
+    }
+
+    /// Notes a batch that recovery found, unless no append can have left it: a checkpoint with it would not be taken for
+    /// sound, and what was appended after it lost.
+    pub(crate) fn note_found(&mut self, id: ProducerId, batch: StoredBatch, now: TimestampMs) {
+        let last = self.0.get(&id).and_then(|one| one.batches.back());
+        if last.is_none_or(|last| batch.follows(last)) {
+            // All that is walked over is durable when the log is open.
+            self.note(id, batch, now, batch.end());
         }
     }
 

@@ -188,3 +188,27 @@ proptest! {
         prop_assert!(log.iter().copied().eq(0..u32::try_from(log.len()).unwrap()));
     }
 }
+
+/// A checkpoint is not taken for sound with producers that contradict themselves, and what was appended behind the one
+/// before would be lost with it.
+#[test]
+fn what_recovery_finds_leaves_state_that_a_checkpoint_can_hold() {
+    let mut producers = Producers::default();
+    let found = [
+        stored(stamp(1, 4, 0), 3, 10),
+        stored(stamp(1, 3, 3), 1, 13),
+        stored(stamp(1, 4, 3), 1, 12),
+        stored(stamp(1, 4, 3), 2, 20),
+    ];
+    for batch in found {
+        producers.note_found(ProducerId::new(1), batch, NOW);
+    }
+    let entries: Vec<_> = (producers.iter())
+        .map(|(&id, producer)| (id, producer.clone()))
+        .collect();
+    assert_eq!(Producers::from_entries(entries), Some(producers.clone()));
+    assert_eq!(
+        producers.iter().next().unwrap().1.batches,
+        [found[0], found[3]]
+    );
+}

@@ -170,19 +170,19 @@ impl<'a> Recovering<'a> {
 
     /// Notes the producer of a batch that the checkpoint does not know yet.
     fn note_producer(&mut self, batch: &BatchView<'_>) {
-        let Ok(Some(stamp)) = batch.header().producer() else {
+        let (Ok(Some(stamp)), Some(records)) = (batch.header().producer(), batch.dense_records())
+        else {
             return;
         };
         let stored = StoredBatch {
             epoch: stamp.epoch,
             base_sequence: stamp.base_sequence,
-            records: u32::try_from(batch.header().record_count.get()).unwrap_or_default(),
+            records,
             base_offset: batch.base_offset(),
         };
-        // When it was appended is not known: it is remembered too long rather than not long enough. And all that is
-        // walked over is durable when the log is open.
+        // When it was appended is not known: it is remembered too long rather than not long enough.
         let now = TimestampMs::new(self.env.reactor.unix_time_ms());
-        self.producers.note(stamp.id, stored, now, stored.end());
+        self.producers.note_found(stamp.id, stored, now);
     }
 
     /// Decides about the file under the name of the prepared one: it is the active segment if its first batch is

@@ -72,15 +72,12 @@ pub fn check_produce(bytes: &[u8], limits: &BatchLimits) -> Result<BatchInfo, Ba
         .ok_or_else(|| BatchError::Compression {
             code: attributes.compression_code(),
         })?;
-    let (count, delta) = (header.record_count.get(), header.last_offset_delta.get());
-    let record_count = u32::try_from(count)
-        .ok()
-        .filter(|&records| {
-            records > 0 && records <= limits.records_max && delta.checked_add(1) == Some(count)
-        })
+    let record_count = view
+        .dense_records()
+        .filter(|&records| records <= limits.records_max)
         .ok_or(BatchError::RecordCount {
-            record_count: count,
-            last_offset_delta: delta,
+            record_count: header.record_count.get(),
+            last_offset_delta: header.last_offset_delta.get(),
         })?;
     Ok(BatchInfo {
         len_bytes,

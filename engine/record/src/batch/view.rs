@@ -73,6 +73,19 @@ impl<'a> BatchView<'a> {
         })
     }
 
+    /// How many records it has, at least one, or `None` when that contradicts its offsets, as in no batch that a broker
+    /// has taken.
+    pub fn dense_records(&self) -> Option<u32> {
+        let BatchHeader {
+            record_count,
+            last_offset_delta,
+            ..
+        } = self.header;
+        let count = record_count.get();
+        let is_dense = count > 0 && last_offset_delta.get().checked_add(1) == Some(count);
+        is_dense.then(|| u32::try_from(count).ok()).flatten()
+    }
+
     /// The header.
     pub fn header(&self) -> &'a BatchHeader {
         self.header
