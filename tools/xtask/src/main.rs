@@ -1,4 +1,4 @@
-//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|fuzz|peers|codegen|layers|tidy`.
+//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|fuzz|peers|codegen|python|layers|tidy`.
 //!
 //! **Duty.** What a person or a submission runs before code lands. Each command stands alone; `ci` runs them all.
 //!
@@ -16,6 +16,7 @@ mod fuzz;
 mod guards;
 mod layers;
 mod peers;
+mod python;
 mod source;
 mod tidy;
 mod workspace;
@@ -37,6 +38,7 @@ cargo xtask COMMAND
   fuzz --guided T    one target for a minute with libFuzzer; needs a nightly compiler and cargo-fuzz
   peers start P …    Kafka, NATS or Redis on loopback, to compare with: start|stop|status kafka|nats|redis|all
   codegen [--check]  writes the code that flatc makes of net/wire/schema; or compares it
+  python             fetches what the test of the client in Python needs; `test` does it too
   layers [--write]   checks who depends on whom, and the table in README; or writes that table
   tidy               checks what compilers do not: names, headers, forbidden calls, links
 ";
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ["peers", arguments @ ..] => peers::run(&workspace, arguments),
         ["codegen"] => codegen::run(&workspace, codegen::Mode::Write),
         ["codegen", "--check"] => codegen::run(&workspace, codegen::Mode::Check),
+        ["python"] => python::ensure(&workspace),
         ["layers"] => layers::run(&workspace, layers::Mode::Check),
         ["layers", "--write"] => layers::run(&workspace, layers::Mode::Write),
         ["tidy"] => tidy::run(&workspace),

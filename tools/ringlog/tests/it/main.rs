@@ -14,6 +14,7 @@ mod help;
 mod kill;
 mod pipes;
 mod process;
+mod python;
 mod records;
 mod round_trip;
 mod stop;

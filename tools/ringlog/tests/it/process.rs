@@ -47,6 +47,11 @@ impl Drop for Guard {
 }
 
 impl Guard {
+    /// Guards a process that was started otherwise.
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.0.stdin.take().unwrap()
     }
