@@ -7,20 +7,27 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, ready};
 
 /// Makes files of zeros.
 pub trait BulkFiles {
     /// Creates `path` with `len_bytes` of zeros, written out and synced; syncing its directory is left to the
-    /// caller. The work begins at once; dropping the future gives it up.
+    /// caller. The work begins at once; dropping the future gives it up. It may be spread over `within`, so that the
+    /// device is left to others; it is not when more files wait to be made.
     ///
     /// # Errors
     ///
     /// In the future: `AlreadyExists` when there is such a file, which is not touched; `WouldBlock` when too
     /// many requests wait; `Unsupported` when nobody prepares files here; else what the system said, and no file
     /// is left behind.
-    fn prepare(&self, path: PathBuf, len_bytes: u64) -> LocalBoxFuture<'static, io::Result<()>>;
+    fn prepare(
+        &self,
+        path: PathBuf,
+        len_bytes: u64,
+        within: Duration,
+    ) -> LocalBoxFuture<'static, io::Result<()>>;
 }
 
 /// Prepares nothing, for a broker whose maintenance executor could not start.
@@ -28,7 +35,12 @@ pub trait BulkFiles {
 pub struct NoBulkFiles;
 
 impl BulkFiles for NoBulkFiles {
-    fn prepare(&self, _path: PathBuf, _len_bytes: u64) -> LocalBoxFuture<'static, io::Result<()>> {
+    fn prepare(
+        &self,
+        _path: PathBuf,
+        _len_bytes: u64,
+        _within: Duration,
+    ) -> LocalBoxFuture<'static, io::Result<()>> {
         Box::pin(ready(Err(io::ErrorKind::Unsupported.into())))
     }
 }

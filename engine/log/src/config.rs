@@ -76,6 +76,17 @@ impl LogConfig {
         });
         bytes.next_multiple_of(crate::limits::BLOCK_BYTES)
     }
+
+    /// The size of a file that serves a log while its next one is still being prepared: not above that of the file which
+    /// is full, and of a middling class at most.
+    pub(crate) fn interim_file_bytes(&self, filled_bytes: u64, needed_bytes: u64) -> u64 {
+        let [smallest, middling, _] = SEGMENT_CLASSES_BYTES;
+        if filled_bytes > middling {
+            self.file_bytes(smallest, needed_bytes)
+        } else {
+            self.file_bytes(0, needed_bytes.max(filled_bytes))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -92,6 +92,9 @@ pub const SCAN_BYTES: usize = (4 << 20) + (16 << 10);
 /// and goes on by itself, so that a slow or silent device below one log does not hold up the others.
 pub const ROUND_PATIENCE_MS: u64 = 100;
 
+/// The longest time that the preparation of one file is spread over, in milliseconds: then it can hardly be felt.
+pub const PREPARATION_MS_MAX: u64 = 10_000;
+
 /// How long to wait before asking again for space that the file system did not have, in milliseconds.
 pub const SPACE_RETRY_MS: u64 = 500;
 

@@ -8,12 +8,15 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use ringlog_reactor::File;
+use ringlog_record::TimestampMs;
 
 use crate::directory::Mode;
 use crate::error::FileError;
+use crate::limits::PREPARATION_MS_MAX;
 use crate::log::LogInner;
 use crate::names::{NEXT, NEXT_TEMPORARY};
 use crate::segment::Segment;
@@ -61,13 +64,16 @@ impl LogInner {
             && state.segments.values().all(Segment::is_at_rest);
         if is_wanted {
             let len_bytes = state.config.file_bytes(active.capacity_bytes, 0);
+            let within = preparation_time(active, self.now_ms());
             state.next = NextFile::Preparing;
-            self.spawn("prepare next file", |log| log.prepare_next(len_bytes));
+            self.spawn("prepare next file", move |log| {
+                log.prepare_next(len_bytes, within)
+            });
         }
     }
 
-    async fn prepare_next(self: Rc<Self>, len_bytes: u64) {
-        let next = match self.try_prepare_next(len_bytes).await {
+    async fn prepare_next(self: Rc<Self>, len_bytes: u64, within: Duration) {
+        let next = match self.try_prepare_next(len_bytes, within).await {
             Ok(file) => {
                 self.env.counters.prepared_bytes.add(len_bytes);
                 NextFile::Ready { file, len_bytes }
@@ -85,28 +91,46 @@ impl LogInner {
     }
 
     /// Fills the temporary file; given up when the log ends, which waits for that.
-    async fn prepare_temporary(&self, temporary: &Path, len_bytes: u64) -> io::Result<()> {
+    async fn prepare_temporary(
+        &self,
+        temporary: &Path,
+        len_bytes: u64,
+        within: Duration,
+    ) -> io::Result<()> {
         let ended = self.changed.wait(|| self.is_ended().then_some(()));
-        let prepared = self.env.bulk.prepare(temporary.to_owned(), len_bytes);
+        let bulk = &self.env.bulk;
+        let prepared = bulk.prepare(temporary.to_owned(), len_bytes, within);
         match select(pin!(ended), prepared).await {
             Either::Left(_) => Err(io::ErrorKind::Interrupted.into()),
             Either::Right((result, _)) => result,
         }
     }
 
-    async fn try_prepare_next(&self, len_bytes: u64) -> Result<File, FileError> {
+    async fn try_prepare_next(&self, len_bytes: u64, within: Duration) -> Result<File, FileError> {
         let (temporary, next) = (
             self.directory.join(NEXT_TEMPORARY),
             self.directory.join(NEXT),
         );
-        let mut prepared = self.prepare_temporary(&temporary, len_bytes).await;
+        let mut prepared = self.prepare_temporary(&temporary, len_bytes, within).await;
         if matches!(&prepared, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
             self.directory.remove(&temporary).await?;
-            prepared = self.prepare_temporary(&temporary, len_bytes).await;
+            prepared = self.prepare_temporary(&temporary, len_bytes, within).await;
         }
         prepared.map_err(|error| FileError::new("prepare", &temporary, error))?;
         self.directory.rename(&temporary, &next).await?;
         self.directory.sync().await?;
         self.directory.open(&next, Mode::Existing).await
     }
+}
+
+/// How long the making of the next file may take: it is to be there when half of what the active segment still has room
+/// for is used, at the rate at which it filled so far.
+fn preparation_time(active: &Segment, now: TimestampMs) -> Duration {
+    let age_ms = active
+        .first_append
+        .map_or(0, |first| now.get().saturating_sub(first.get()));
+    let age_ms = u64::try_from(age_ms).unwrap_or(0).min(PREPARATION_MS_MAX);
+    let left_bytes = active.capacity_bytes - active.len_bytes;
+    let within_ms = age_ms * left_bytes / active.len_bytes.max(1) / 2;
+    Duration::from_millis(within_ms.min(PREPARATION_MS_MAX))
 }

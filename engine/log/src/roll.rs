@@ -11,6 +11,7 @@ use crate::directory::Mode;
 use crate::error::{AppendError, FileError};
 use crate::log::{LogInner, LogState};
 use crate::names::NEXT;
+use crate::next_file::NextFile;
 use crate::segment::{Segment, SegmentFile, SegmentName};
 use crate::tail::block_ceil;
 
@@ -35,7 +36,13 @@ impl LogInner {
             self.grow_empty_segment(state, len_bytes);
             return Ok(());
         }
-        let file_bytes = state.config.file_bytes(active.capacity_bytes, len_bytes);
+        let file_bytes = match &state.next {
+            // A durable write to a file that nobody prepared costs twice as much: it is left as soon as may be.
+            NextFile::Preparing => state
+                .config
+                .interim_file_bytes(active.capacity_bytes, len_bytes),
+            _ => state.config.file_bytes(active.capacity_bytes, len_bytes),
+        };
         self.roll(state, len_bytes, file_bytes);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_util::future::LocalBoxFuture;
@@ -24,11 +25,17 @@ impl GlommioFiles {
 impl BulkFiles for GlommioFiles {
     /// The request is queued at once. Dropping the future gives the file up: it is removed, unless it was
     /// finished already. `BrokenPipe` when the executor has ended.
-    fn prepare(&self, path: PathBuf, len_bytes: u64) -> LocalBoxFuture<'static, io::Result<()>> {
+    fn prepare(
+        &self,
+        path: PathBuf,
+        len_bytes: u64,
+        within: Duration,
+    ) -> LocalBoxFuture<'static, io::Result<()>> {
         let (answer, answered) = oneshot::channel();
         let request = Request {
             path,
             len_bytes,
+            within,
             answer,
         };
         let sent = self.messages.try_send(Message::Prepare(request));

@@ -34,11 +34,24 @@ impl Shared {
         }
     }
 
-    /// Waits for the time of the next piece; an error when nobody wants it by then.
-    async fn wait_for_turn(&self, bytes: u64, is_wanted: impl Fn() -> bool) -> io::Result<()> {
+    /// Waits for the time of the next piece, which is not before `due` unless there is a hurry; an error when nobody
+    /// wants it by then.
+    async fn wait_for_turn(
+        &self,
+        bytes: u64,
+        due: Instant,
+        urgency: impl Fn() -> Urgency,
+    ) -> io::Result<()> {
+        while urgency() == Urgency::Spread {
+            let wait = due.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                break;
+            }
+            glommio::timer::sleep(wait.min(NAP)).await;
+        }
         let mut wait = self.pace.borrow_mut().book(bytes, Instant::now());
         loop {
-            if !is_wanted() {
+            if urgency() == Urgency::Unwanted {
                 return Err(unwanted());
             }
             if wait.is_zero() {
@@ -51,21 +64,33 @@ impl Shared {
     }
 }
 
-/// Creates `path` with `len_bytes` of zeros that are on the device, and removes it again when that fails.
-/// `is_wanted` is asked between writes.
+/// How a file is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Nobody wants it any more.
+    Unwanted,
+    /// It may be spread over the time that it was given.
+    Spread,
+    /// Others wait for it to be done.
+    Hurry,
+}
+
+/// Creates `path` with `len_bytes` of zeros that are on the device, spread over `within`, and removes it again when that
+/// fails. `urgency` is asked between writes.
 ///
 /// An existing file is never touched: the name may have been taken into use since it was chosen.
 pub(crate) async fn prepare(
     shared: &Shared,
     path: &Path,
     len_bytes: u64,
-    is_wanted: impl Fn() -> bool,
+    within: Duration,
+    urgency: impl Fn() -> Urgency,
 ) -> io::Result<()> {
     if len_bytes == 0 || !len_bytes.is_multiple_of(BLOCK_BYTES) {
         let reason = format!("{len_bytes} bytes are not one or more blocks of {BLOCK_BYTES}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
-    if !is_wanted() {
+    if urgency() == Urgency::Unwanted {
         return Err(unwanted());
     }
     let file = fs::OpenOptions::new()
@@ -73,7 +98,7 @@ pub(crate) async fn prepare(
         .write(true)
         .create_new(true)
         .open(path)?;
-    let filled = fill(shared, &file, len_bytes, is_wanted).await;
+    let filled = fill(shared, &file, len_bytes, within, urgency).await;
     if filled.is_err()
         && let Err(error) = fs::remove_file(path)
     {
@@ -86,12 +111,13 @@ async fn fill(
     shared: &Shared,
     file: &File,
     len_bytes: u64,
-    is_wanted: impl Fn() -> bool,
+    within: Duration,
+    urgency: impl Fn() -> Urgency,
 ) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true);
     let dma = options.dma_open(open_path(file)).await.map_err(io_error)?;
-    let written = write_zeros(shared, &dma, len_bytes, is_wanted).await;
+    let written = write_zeros(shared, &dma, len_bytes, within, urgency).await;
     // Closed in any case: a file that glommio closes by itself is a detached task.
     let closed = dma.close().await.map_err(io_error);
     written.and(closed)
@@ -101,15 +127,19 @@ async fn write_zeros(
     shared: &Shared,
     dma: &DmaFile,
     len_bytes: u64,
-    is_wanted: impl Fn() -> bool,
+    within: Duration,
+    urgency: impl Fn() -> Urgency,
 ) -> io::Result<()> {
     // First all blocks at once: they lie together, and a full disk is found out before anything is written.
     dma.pre_allocate(len_bytes, false).await.map_err(io_error)?;
     let whole = WRITE_BYTES as u64;
+    let began = Instant::now();
     let mut position = 0;
     while position < len_bytes {
         let piece = whole.min(len_bytes - position);
-        shared.wait_for_turn(piece, &is_wanted).await?;
+        let due_nanos = within.as_nanos() * u128::from(position) / u128::from(len_bytes);
+        let due = began + Duration::from_nanos(u64::try_from(due_nanos).unwrap_or(u64::MAX));
+        shared.wait_for_turn(piece, due, &urgency).await?;
         let zeros = if piece == whole {
             Rc::clone(&shared.zeros)
         } else {

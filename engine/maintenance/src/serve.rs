@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
@@ -11,7 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::MaintenanceCounters;
 use crate::limits::JOBS_MAX;
-use crate::prepare::{Shared, prepare};
+use crate::prepare::{Shared, Urgency, prepare};
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) enum Message {
 pub(crate) struct Request {
     pub(crate) path: PathBuf,
     pub(crate) len_bytes: u64,
+    /// What it may be spread over.
+    pub(crate) within: Duration,
     pub(crate) answer: oneshot::Sender<io::Result<()>>,
 }
 
@@ -40,7 +43,7 @@ pub(crate) async fn serve(
     let shared = Shared::new(bytes_per_second);
     let mut jobs = FuturesUnordered::new();
     while let Some(request) = next_request(&inbox, &mut jobs).await {
-        jobs.push(work(request, &shared, stopping, counters));
+        jobs.push(work(request, &inbox, &shared, stopping, counters));
     }
     while jobs.next().await.is_some() {}
 }
@@ -72,6 +75,7 @@ async fn next_request<F: Future<Output = ()>>(
 
 async fn work(
     request: Request,
+    inbox: &flume::Receiver<Message>,
     shared: &Shared,
     stopping: &AtomicBool,
     counters: &MaintenanceCounters,
@@ -79,10 +83,19 @@ async fn work(
     let Request {
         path,
         len_bytes,
+        within,
         answer,
     } = request;
-    let is_wanted = || !stopping.load(Ordering::Relaxed) && !answer.is_canceled();
-    let result = prepare(shared, &path, len_bytes, is_wanted).await;
+    let urgency = || {
+        if stopping.load(Ordering::Relaxed) || answer.is_canceled() {
+            Urgency::Unwanted
+        } else if inbox.is_empty() {
+            Urgency::Spread
+        } else {
+            Urgency::Hurry
+        }
+    };
+    let result = prepare(shared, &path, len_bytes, within, urgency).await;
     match &result {
         Ok(()) => counters.count_prepared(len_bytes),
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use ringlog_log::BulkFiles;
@@ -34,7 +35,12 @@ impl SimFiles {
 }
 
 impl BulkFiles for SimFiles {
-    fn prepare(&self, path: PathBuf, len_bytes: u64) -> LocalBoxFuture<'static, io::Result<()>> {
+    fn prepare(
+        &self,
+        path: PathBuf,
+        len_bytes: u64,
+        _within: Duration,
+    ) -> LocalBoxFuture<'static, io::Result<()>> {
         let reactor = self.reactor.clone();
         match self.bulk {
             Bulk::Nobody => {

@@ -18,6 +18,21 @@ fn files_grow_by_a_class_up_to_the_setting() {
 }
 
 #[test]
+fn an_interim_file_is_no_larger_than_it_must_be() {
+    let config = LogConfig::default();
+    assert_eq!(config.interim_file_bytes(MIB, 0), MIB);
+    assert_eq!(config.interim_file_bytes(16 * MIB, 0), 16 * MIB);
+    assert_eq!(config.interim_file_bytes(256 * MIB, 0), 16 * MIB);
+    assert_eq!(config.interim_file_bytes(MIB, 3 * MIB), 16 * MIB);
+    let small = LogConfig {
+        segment_bytes: 8 * MIB,
+        ..config
+    };
+    assert_eq!(small.interim_file_bytes(MIB, 0), MIB);
+    assert_eq!(small.interim_file_bytes(8 * MIB, 0), 8 * MIB);
+}
+
+#[test]
 fn a_large_batch_gets_the_smallest_file_that_holds_it() {
     let config = LogConfig::default();
     assert_eq!(config.file_bytes(0, 3 * MIB), 16 * MIB);

@@ -30,6 +30,7 @@ impl BulkFiles for Bulk {
         &self,
         path: PathBuf,
         len_bytes: u64,
+        _within: Duration,
     ) -> LocalBoxFuture<'static, std::io::Result<()>> {
         let reactor = self.0.clone();
         Box::pin(async move {
