@@ -101,7 +101,7 @@ impl LogInner {
         };
         self.env.counters.appended_bytes.add(batches.len() as u64);
         self.request_flush();
-        self.prepare_next_if_half_full();
+        self.prepare_next_if_due();
         Ok(appended)
     }
 

@@ -7,15 +7,48 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, ready};
 
+/// How much time the making of a file may take. Clones are of the same file.
+#[derive(Clone, Debug, Default)]
+pub struct Leisure {
+    within: Duration,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Leisure {
+    /// So much, until it is over.
+    pub fn new(within: Duration) -> Self {
+        Self {
+            within,
+            is_over: Arc::default(),
+        }
+    }
+
+    /// From now on the file is wanted as soon as may be.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// The time that the whole file may take; nothing once it is wanted as soon as may be.
+    pub fn within(&self) -> Duration {
+        if self.is_over.load(Ordering::Relaxed) {
+            Duration::ZERO
+        } else {
+            self.within
+        }
+    }
+}
+
 /// Makes files of zeros.
 pub trait BulkFiles {
     /// Creates `path` with `len_bytes` of zeros, written out and synced; syncing its directory is left to the
-    /// caller. The work begins at once; dropping the future gives it up. It may be spread over `within`, so that the
-    /// device is left to others; it is not when more files wait to be made.
+    /// caller. The work begins at once; dropping the future gives it up. It may be spread over the time of `leisure`, so
+    /// that the device is left to others; it is not when more files wait to be made.
     ///
     /// # Errors
     ///
@@ -26,7 +59,7 @@ pub trait BulkFiles {
         &self,
         path: PathBuf,
         len_bytes: u64,
-        within: Duration,
+        leisure: Leisure,
     ) -> LocalBoxFuture<'static, io::Result<()>>;
 }
 
@@ -39,7 +72,7 @@ impl BulkFiles for NoBulkFiles {
         &self,
         _path: PathBuf,
         _len_bytes: u64,
-        _within: Duration,
+        _leisure: Leisure,
     ) -> LocalBoxFuture<'static, io::Result<()>> {
         Box::pin(ready(Err(io::ErrorKind::Unsupported.into())))
     }

@@ -120,7 +120,7 @@ impl LogInner {
     /// prepared.
     fn is_at_rest(&self) -> bool {
         let state = self.state.borrow();
-        let is_preparing = matches!(state.next, NextFile::Preparing);
+        let is_preparing = matches!(state.next, NextFile::Preparing(_));
         let are_at_rest = state.segments.values().all(Segment::is_at_rest) && !is_preparing;
         state.failure.is_some() || are_at_rest
     }

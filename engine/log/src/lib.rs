@@ -53,7 +53,7 @@ mod segment;
 mod space;
 mod tail;
 
-pub use bulk::{BulkFiles, NoBulkFiles};
+pub use bulk::{BulkFiles, Leisure, NoBulkFiles};
 pub use cache::CacheBudget;
 pub use cold::ColdReads;
 pub use config::{Durability, LogConfig};

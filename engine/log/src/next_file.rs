@@ -14,9 +14,10 @@ use futures_util::future::{Either, select};
 use ringlog_reactor::File;
 use ringlog_record::TimestampMs;
 
+use crate::bulk::Leisure;
 use crate::directory::Mode;
 use crate::error::FileError;
-use crate::limits::PREPARATION_MS_MAX;
+use crate::limits::{PREPARATION_MS_MAX, SEGMENT_BYTES_MIN};
 use crate::log::LogInner;
 use crate::names::{NEXT, NEXT_TEMPORARY};
 use crate::segment::Segment;
@@ -26,7 +27,7 @@ pub(crate) enum NextFile {
     /// There is none.
     Absent,
     /// It is being made.
-    Preparing,
+    Preparing(Leisure),
     /// It can be rolled into.
     Ready { file: File, len_bytes: u64 },
     /// It could not be made; tried again after the next roll.
@@ -53,27 +54,44 @@ impl NextFile {
     }
 }
 
+/// A segment that will be full within this time gets its successor early, unless it is of the smallest class: those are
+/// of partitions with little to do, which are to cost little.
+const SOON: Duration = Duration::from_millis(2 * PREPARATION_MS_MAX);
+
 impl LogInner {
-    /// Has the next file prepared once the active segment is half full.
-    pub(crate) fn prepare_next_if_half_full(&self) {
+    /// Has the next file prepared once the active segment is half full, or earlier if it fills fast.
+    pub(crate) fn prepare_next_if_due(&self) {
         let state = &mut *self.state.borrow_mut();
         let Some(active) = state.active() else { return };
-        let is_wanted = matches!(state.next, NextFile::Absent)
-            && active.len_bytes >= active.capacity_bytes / 2
-            && !state.is_ended()
-            && state.segments.values().all(Segment::is_at_rest);
-        if is_wanted {
+        if let NextFile::Preparing(leisure) = &state.next
+            && active.len_bytes >= active.capacity_bytes / 8 * 7
+        {
+            // It fills faster than it did.
+            leisure.end();
+        }
+        if !matches!(state.next, NextFile::Absent)
+            || active.len_bytes < active.capacity_bytes / 8
+            || state.is_ended()
+        {
+            return;
+        }
+        let left = time_to_fill(active, self.now_ms());
+        let within = (left / 4 * 3).min(Duration::from_millis(PREPARATION_MS_MAX));
+        let fills_fast = active.capacity_bytes > SEGMENT_BYTES_MIN && left <= SOON;
+        let is_due = fills_fast || active.len_bytes >= active.capacity_bytes / 2;
+        // The name must be free; a file that an unprepared segment waits for gets its own at once.
+        if is_due && !state.segments.values().any(Segment::is_named_next) {
             let len_bytes = state.config.file_bytes(active.capacity_bytes, 0);
-            let within = preparation_time(active, self.now_ms());
-            state.next = NextFile::Preparing;
+            let leisure = Leisure::new(within);
+            state.next = NextFile::Preparing(leisure.clone());
             self.spawn("prepare next file", move |log| {
-                log.prepare_next(len_bytes, within)
+                log.prepare_next(len_bytes, leisure)
             });
         }
     }
 
-    async fn prepare_next(self: Rc<Self>, len_bytes: u64, within: Duration) {
-        let next = match self.try_prepare_next(len_bytes, within).await {
+    async fn prepare_next(self: Rc<Self>, len_bytes: u64, leisure: Leisure) {
+        let next = match self.try_prepare_next(len_bytes, leisure).await {
             Ok(file) => {
                 self.env.counters.prepared_bytes.add(len_bytes);
                 NextFile::Ready { file, len_bytes }
@@ -95,26 +113,30 @@ impl LogInner {
         &self,
         temporary: &Path,
         len_bytes: u64,
-        within: Duration,
+        leisure: &Leisure,
     ) -> io::Result<()> {
         let ended = self.changed.wait(|| self.is_ended().then_some(()));
         let bulk = &self.env.bulk;
-        let prepared = bulk.prepare(temporary.to_owned(), len_bytes, within);
+        let prepared = bulk.prepare(temporary.to_owned(), len_bytes, leisure.clone());
         match select(pin!(ended), prepared).await {
             Either::Left(_) => Err(io::ErrorKind::Interrupted.into()),
             Either::Right((result, _)) => result,
         }
     }
 
-    async fn try_prepare_next(&self, len_bytes: u64, within: Duration) -> Result<File, FileError> {
+    async fn try_prepare_next(&self, len_bytes: u64, leisure: Leisure) -> Result<File, FileError> {
         let (temporary, next) = (
             self.directory.join(NEXT_TEMPORARY),
             self.directory.join(NEXT),
         );
-        let mut prepared = self.prepare_temporary(&temporary, len_bytes, within).await;
+        let mut prepared = self
+            .prepare_temporary(&temporary, len_bytes, &leisure)
+            .await;
         if matches!(&prepared, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
             self.directory.remove(&temporary).await?;
-            prepared = self.prepare_temporary(&temporary, len_bytes, within).await;
+            prepared = self
+                .prepare_temporary(&temporary, len_bytes, &leisure)
+                .await;
         }
         prepared.map_err(|error| FileError::new("prepare", &temporary, error))?;
         self.directory.rename(&temporary, &next).await?;
@@ -123,14 +145,13 @@ impl LogInner {
     }
 }
 
-/// How long the making of the next file may take: it is to be there when half of what the active segment still has room
-/// for is used, at the rate at which it filled so far.
-fn preparation_time(active: &Segment, now: TimestampMs) -> Duration {
+/// How long it takes until a segment is full, at the rate at which it filled so far.
+fn time_to_fill(active: &Segment, now: TimestampMs) -> Duration {
     let age_ms = active
         .first_append
         .map_or(0, |first| now.get().saturating_sub(first.get()));
-    let age_ms = u64::try_from(age_ms).unwrap_or(0).min(PREPARATION_MS_MAX);
-    let left_bytes = active.capacity_bytes - active.len_bytes;
-    let within_ms = age_ms * left_bytes / active.len_bytes.max(1) / 2;
-    Duration::from_millis(within_ms.min(PREPARATION_MS_MAX))
+    let left_bytes = active.capacity_bytes.saturating_sub(active.len_bytes);
+    let left_ms = u128::try_from(age_ms).unwrap_or(0) * u128::from(left_bytes)
+        / u128::from(active.len_bytes.max(1));
+    Duration::from_millis(u64::try_from(left_ms).unwrap_or(u64::MAX))
 }

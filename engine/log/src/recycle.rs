@@ -14,6 +14,7 @@
 
 use ringlog_reactor::{AlignedBuf, File};
 
+use crate::bulk::Leisure;
 use crate::directory::Mode;
 use crate::error::FileError;
 use crate::limits::{FLUSH_GROUP_BYTES_MAX, SCAN_BYTES};
@@ -35,7 +36,7 @@ impl LogInner {
                 return false;
             }
             // Nobody else makes one meanwhile, and who closes the log waits.
-            state.next = NextFile::Preparing;
+            state.next = NextFile::Preparing(Leisure::default());
         }
         let recycled = self.try_recycle(segment).await;
         let is_gone = recycled.is_ok();
@@ -99,7 +100,7 @@ impl LogState {
         };
         let is_wanted = match self.next {
             NextFile::Absent | NextFile::Failed | NextFile::Unavailable => true,
-            NextFile::Preparing | NextFile::Ready { .. } => false,
+            NextFile::Preparing(_) | NextFile::Ready { .. } => false,
         };
         let wanted_bytes = self.config.file_bytes(active.capacity_bytes, 0);
         let unused_bytes = segment.capacity_bytes - block_ceil(segment.len_bytes);

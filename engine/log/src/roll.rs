@@ -37,11 +37,11 @@ impl LogInner {
             return Ok(());
         }
         let file_bytes = match &state.next {
+            NextFile::Unavailable => state.config.file_bytes(active.capacity_bytes, len_bytes),
             // A durable write to a file that nobody prepared costs twice as much: it is left as soon as may be.
-            NextFile::Preparing => state
+            _ => state
                 .config
                 .interim_file_bytes(active.capacity_bytes, len_bytes),
-            _ => state.config.file_bytes(active.capacity_bytes, len_bytes),
         };
         self.roll(state, len_bytes, file_bytes);
         Ok(())

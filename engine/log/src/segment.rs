@@ -113,6 +113,17 @@ impl Segment {
         }
     }
 
+    /// Whether its file is still under the name of the prepared one.
+    pub(crate) fn is_named_next(&self) -> bool {
+        matches!(
+            self.file,
+            SegmentFile::Open {
+                name: SegmentName::Next,
+                ..
+            }
+        )
+    }
+
     /// Whether it has a file, under whichever name.
     pub(crate) fn is_ready(&self) -> bool {
         !matches!(self.file, SegmentFile::Awaited)

@@ -2,11 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_util::future::LocalBoxFuture;
-use ringlog_log::BulkFiles;
+use ringlog_log::{BulkFiles, Leisure};
 
 use crate::serve::{Message, Request};
 
@@ -29,13 +28,13 @@ impl BulkFiles for GlommioFiles {
         &self,
         path: PathBuf,
         len_bytes: u64,
-        within: Duration,
+        leisure: Leisure,
     ) -> LocalBoxFuture<'static, io::Result<()>> {
         let (answer, answered) = oneshot::channel();
         let request = Request {
             path,
             len_bytes,
-            within,
+            leisure,
             answer,
         };
         let sent = self.messages.try_send(Message::Prepare(request));

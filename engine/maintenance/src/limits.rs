@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// One write of zeros, in bytes.
-pub const WRITE_BYTES: usize = 1 << 20;
+pub const WRITE_BYTES: usize = 256 << 10;
 
 /// Files that are prepared at the same time.
 pub const JOBS_MAX: usize = 4;

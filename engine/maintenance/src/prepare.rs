@@ -17,6 +17,9 @@ use crate::pace::Pace;
 /// How long a file that waits for its turn does not look whether it is still wanted.
 const NAP: Duration = Duration::from_millis(20);
 
+/// Parts that the work on a file is counted in.
+const DONE: u32 = 1 << 20;
+
 /// What all files share.
 pub(crate) struct Shared {
     pace: RefCell<Pace>,
@@ -34,15 +37,17 @@ impl Shared {
         }
     }
 
-    /// Waits for the time of the next piece, which is not before `due` unless there is a hurry; an error when nobody
-    /// wants it by then.
+    /// Waits for the time of a piece of a file that was begun at `began`, of which `done` in `1 << 20` is written; an
+    /// error when nobody wants it by then.
     async fn wait_for_turn(
         &self,
         bytes: u64,
-        due: Instant,
+        began: Instant,
+        done: u32,
         urgency: impl Fn() -> Urgency,
     ) -> io::Result<()> {
-        while urgency() == Urgency::Spread {
+        while let Urgency::Spread(within) = urgency() {
+            let due = began + (within / DONE) * done;
             let wait = due.saturating_duration_since(Instant::now());
             if wait.is_zero() {
                 break;
@@ -69,21 +74,20 @@ impl Shared {
 pub(crate) enum Urgency {
     /// Nobody wants it any more.
     Unwanted,
-    /// It may be spread over the time that it was given.
-    Spread,
+    /// It may be spread over so much time.
+    Spread(Duration),
     /// Others wait for it to be done.
     Hurry,
 }
 
-/// Creates `path` with `len_bytes` of zeros that are on the device, spread over `within`, and removes it again when that
-/// fails. `urgency` is asked between writes.
+/// Creates `path` with `len_bytes` of zeros that are on the device, and removes it again when that fails. `urgency` is
+/// asked between writes.
 ///
 /// An existing file is never touched: the name may have been taken into use since it was chosen.
 pub(crate) async fn prepare(
     shared: &Shared,
     path: &Path,
     len_bytes: u64,
-    within: Duration,
     urgency: impl Fn() -> Urgency,
 ) -> io::Result<()> {
     if len_bytes == 0 || !len_bytes.is_multiple_of(BLOCK_BYTES) {
@@ -98,7 +102,7 @@ pub(crate) async fn prepare(
         .write(true)
         .create_new(true)
         .open(path)?;
-    let filled = fill(shared, &file, len_bytes, within, urgency).await;
+    let filled = fill(shared, &file, len_bytes, urgency).await;
     if filled.is_err()
         && let Err(error) = fs::remove_file(path)
     {
@@ -111,13 +115,12 @@ async fn fill(
     shared: &Shared,
     file: &File,
     len_bytes: u64,
-    within: Duration,
     urgency: impl Fn() -> Urgency,
 ) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true);
     let dma = options.dma_open(open_path(file)).await.map_err(io_error)?;
-    let written = write_zeros(shared, &dma, len_bytes, within, urgency).await;
+    let written = write_zeros(shared, &dma, len_bytes, urgency).await;
     // Closed in any case: a file that glommio closes by itself is a detached task.
     let closed = dma.close().await.map_err(io_error);
     written.and(closed)
@@ -127,7 +130,6 @@ async fn write_zeros(
     shared: &Shared,
     dma: &DmaFile,
     len_bytes: u64,
-    within: Duration,
     urgency: impl Fn() -> Urgency,
 ) -> io::Result<()> {
     // First all blocks at once: they lie together, and a full disk is found out before anything is written.
@@ -137,9 +139,8 @@ async fn write_zeros(
     let mut position = 0;
     while position < len_bytes {
         let piece = whole.min(len_bytes - position);
-        let due_nanos = within.as_nanos() * u128::from(position) / u128::from(len_bytes);
-        let due = began + Duration::from_nanos(u64::try_from(due_nanos).unwrap_or(u64::MAX));
-        shared.wait_for_turn(piece, due, &urgency).await?;
+        let done = u32::try_from(position * u64::from(DONE) / len_bytes).unwrap_or(DONE);
+        shared.wait_for_turn(piece, began, done, &urgency).await?;
         let zeros = if piece == whole {
             Rc::clone(&shared.zeros)
         } else {

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use ringlog_log::Leisure;
 
 use crate::MaintenanceCounters;
 use crate::limits::JOBS_MAX;
@@ -28,8 +28,7 @@ pub(crate) enum Message {
 pub(crate) struct Request {
     pub(crate) path: PathBuf,
     pub(crate) len_bytes: u64,
-    /// What it may be spread over.
-    pub(crate) within: Duration,
+    pub(crate) leisure: Leisure,
     pub(crate) answer: oneshot::Sender<io::Result<()>>,
 }
 
@@ -83,19 +82,19 @@ async fn work(
     let Request {
         path,
         len_bytes,
-        within,
+        leisure,
         answer,
     } = request;
     let urgency = || {
         if stopping.load(Ordering::Relaxed) || answer.is_canceled() {
             Urgency::Unwanted
         } else if inbox.is_empty() {
-            Urgency::Spread
+            Urgency::Spread(leisure.within())
         } else {
             Urgency::Hurry
         }
     };
-    let result = prepare(shared, &path, len_bytes, within, urgency).await;
+    let result = prepare(shared, &path, len_bytes, urgency).await;
     match &result {
         Ok(()) => counters.count_prepared(len_bytes),
         Err(error) => {

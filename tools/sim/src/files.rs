@@ -2,10 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
-use ringlog_log::BulkFiles;
+use ringlog_log::{BulkFiles, Leisure};
 use ringlog_reactor::{OpenOptions, Reactor};
 
 /// Bytes of zeros written at once.
@@ -39,7 +38,7 @@ impl BulkFiles for SimFiles {
         &self,
         path: PathBuf,
         len_bytes: u64,
-        _within: Duration,
+        leisure: Leisure,
     ) -> LocalBoxFuture<'static, io::Result<()>> {
         let reactor = self.reactor.clone();
         match self.bulk {
@@ -72,7 +71,11 @@ impl BulkFiles for SimFiles {
                 }
                 file.sync_all().await
             };
+            let began = reactor.now();
             let filled = fill.await;
+            while reactor.now().since(began) < leisure.within() {
+                reactor.sleep(Duration::from_millis(1)).await;
+            }
             if filled.is_err() {
                 reactor.unlink(&path).await?;
             }

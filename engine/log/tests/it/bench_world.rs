@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use ringlog_log::{
-    BulkFiles, CacheBudget, Log, LogConfig, LogEnv, NoBulkFiles, OpenError, ReadRequest,
+    BulkFiles, CacheBudget, Leisure, Log, LogConfig, LogEnv, NoBulkFiles, OpenError, ReadRequest,
     RecoveryReport, SpaceGauge,
 };
 use ringlog_reactor::sim::{
@@ -30,7 +30,7 @@ impl BulkFiles for Bulk {
         &self,
         path: PathBuf,
         len_bytes: u64,
-        _within: Duration,
+        leisure: Leisure,
     ) -> LocalBoxFuture<'static, std::io::Result<()>> {
         let reactor = self.0.clone();
         Box::pin(async move {
@@ -40,9 +40,13 @@ impl BulkFiles for Bulk {
                 ..OpenOptions::default()
             };
             let file = reactor.open(&path, options).await?;
+            let began = reactor.now();
             for position in (0..len_bytes).step_by(1 << 20) {
                 let len = usize::try_from(len_bytes - position).unwrap().min(1 << 20);
                 file.write_at(position, Bytes::from(vec![0; len])).await?;
+            }
+            while reactor.now().since(began) < leisure.within() {
+                reactor.sleep(Duration::from_millis(1)).await;
             }
             file.sync_all().await
         })

@@ -36,6 +36,58 @@ fn a_log_rolls_into_prepared_files() {
 }
 
 #[test]
+fn the_next_file_is_there_in_time_although_appends_grow_faster() {
+    World::new(1).run(|env| async move {
+        let config = LogConfig {
+            segment_bytes: 16 << 20,
+            ..LogConfig::default()
+        };
+        let (log, _) = open_with(&env, config).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        let mut end = 0;
+        let mut append_for = async |pause: Duration, segments: usize| {
+            while log.segment_count() < segments {
+                end += 10;
+                append_numbered(&env, &log, end, 9_000, 1).await;
+                log.flush().await.unwrap();
+                env.reactor.sleep(pause).await;
+            }
+        };
+        // At first the preparation of a file may take seconds, and then it may not.
+        append_for(Duration::from_millis(5), 3).await;
+        append_for(Duration::from_millis(20), 4).await;
+        append_for(Duration::ZERO, 5).await;
+        assert_eq!(env.counters.rolls_prepared.get(), 4);
+        assert_eq!(env.counters.rolls_unprepared.get(), 0);
+    });
+}
+
+#[test]
+fn while_the_next_file_is_late_an_interim_one_is_small() {
+    World::new(1).run(|env| async move {
+        let config = LogConfig {
+            segment_bytes: 64 << 20,
+            ..LogConfig::default()
+        };
+        let (log, _) = open_with(&env, config).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        let mut end = 0;
+        // Nothing waits for the device: far faster than files can be made.
+        while env.counters.rolls_prepared.get() < 2 {
+            end += 10;
+            append_numbered(&env, &log, end, 90_000, 1).await;
+        }
+        assert!(env.counters.rolls_unprepared.get() > 0);
+        log.flush().await.unwrap();
+        let files = env.reactor.list_dir(log.directory()).await.unwrap();
+        let large = files
+            .iter()
+            .filter(|file| file.name.ends_with(".log") && file.len_bytes > 16 << 20);
+        assert_eq!(large.count(), 1, "only the prepared one: {files:?}");
+    });
+}
+
+#[test]
 fn a_log_that_is_closed_while_a_file_is_prepared_can_be_deleted() {
     for seed in 0..60 {
         World::new(seed).run(move |env| async move {

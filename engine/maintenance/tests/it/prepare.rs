@@ -6,13 +6,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use ringlog_log::BulkFiles;
+use ringlog_log::{BulkFiles, Leisure};
 use ringlog_maintenance::limits::JOBS_MAX;
 use ringlog_maintenance::{Maintenance, MaintenanceConfig, StartError};
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
-const AT_ONCE: Duration = Duration::ZERO;
 
 fn start(dir: &TempDir) -> Maintenance {
     Maintenance::start(MaintenanceConfig::new(dir.path().to_owned())).expect("it starts")
@@ -49,7 +48,7 @@ fn a_file_is_prepared_in_full() {
     let files = maintenance.files();
     for len in [MIB, 4096, 3 * MIB + 8192] {
         let path = dir.path().join(format!("{len}"));
-        block_on(files.prepare(path.clone(), len, AT_ONCE)).unwrap();
+        block_on(files.prepare(path.clone(), len, Leisure::default())).unwrap();
         let content = fs::read(&path).unwrap();
         assert_eq!(content.len() as u64, len);
         assert!(is_zero(&content));
@@ -67,7 +66,12 @@ fn an_existing_file_is_not_touched() {
     let path = dir.path().join("next");
     fs::write(&path, b"in use").unwrap();
     let maintenance = start(&dir);
-    let error = block_on(maintenance.files().prepare(path.clone(), MIB, AT_ONCE)).unwrap_err();
+    let error = block_on(
+        maintenance
+            .files()
+            .prepare(path.clone(), MIB, Leisure::default()),
+    )
+    .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read(&path).unwrap(), b"in use");
     assert_eq!(maintenance.counters().failed_files(), 1);
@@ -78,13 +82,15 @@ fn a_missing_directory_is_an_error_and_does_not_end_the_executor() {
     let dir = TempDir::new().unwrap();
     let maintenance = start(&dir);
     let files = maintenance.files();
-    let error = block_on(files.prepare(dir.path().join("gone/next"), MIB, AT_ONCE)).unwrap_err();
+    let error =
+        block_on(files.prepare(dir.path().join("gone/next"), MIB, Leisure::default())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     for len in [0, 4097] {
-        let error = block_on(files.prepare(dir.path().join("odd"), len, AT_ONCE)).unwrap_err();
+        let error =
+            block_on(files.prepare(dir.path().join("odd"), len, Leisure::default())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
-    block_on(files.prepare(dir.path().join("next"), MIB, AT_ONCE)).unwrap();
+    block_on(files.prepare(dir.path().join("next"), MIB, Leisure::default())).unwrap();
 }
 
 #[test]
@@ -92,7 +98,12 @@ fn a_file_that_does_not_fit_fails_and_is_removed() {
     let dir = TempDir::new().unwrap();
     let maintenance = start(&dir);
     let path = dir.path().join("next");
-    let error = block_on(maintenance.files().prepare(path.clone(), 1 << 42, AT_ONCE)).unwrap_err();
+    let error = block_on(
+        maintenance
+            .files()
+            .prepare(path.clone(), 1 << 42, Leisure::default()),
+    )
+    .unwrap_err();
     assert!(
         matches!(
             error.kind(),
@@ -110,14 +121,14 @@ fn a_directory_that_disappears_does_not_end_the_executor() {
     let files = maintenance.files();
     let doomed = dir.path().join("doomed");
     fs::create_dir(&doomed).unwrap();
-    let future = files.prepare(doomed.join("next"), 64 * MIB, AT_ONCE);
+    let future = files.prepare(doomed.join("next"), 64 * MIB, Leisure::default());
     while !doomed.join("next").exists() {
         std::thread::yield_now();
     }
     fs::remove_dir_all(&doomed).unwrap();
     // Whatever came of it, the executor goes on.
     drop(block_on(future));
-    block_on(files.prepare(dir.path().join("next"), MIB, AT_ONCE)).unwrap();
+    block_on(files.prepare(dir.path().join("next"), MIB, Leisure::default())).unwrap();
 }
 
 #[test]
@@ -131,7 +142,7 @@ fn many_files_share_the_pace() {
     let files = maintenance.files();
     let start = Instant::now();
     let futures: Vec<_> = (0..8)
-        .map(|i| files.prepare(dir.path().join(format!("{i}")), 2 * MIB, AT_ONCE))
+        .map(|i| files.prepare(dir.path().join(format!("{i}")), 2 * MIB, Leisure::default()))
         .collect();
     for future in futures {
         block_on(future).unwrap();
@@ -151,7 +162,12 @@ fn a_file_is_spread_over_its_time() {
     let within = Duration::from_millis(400);
     let start = Instant::now();
     let path = dir.path().join("next");
-    block_on(maintenance.files().prepare(path, 8 * MIB, within)).unwrap();
+    block_on(
+        maintenance
+            .files()
+            .prepare(path, 8 * MIB, Leisure::new(within)),
+    )
+    .unwrap();
     // The last piece of 8 is due when seven eighths are over.
     assert!(start.elapsed() >= within * 7 / 8, "{:?}", start.elapsed());
 }
@@ -164,7 +180,7 @@ fn nothing_is_spread_while_others_wait() {
     let hour = Duration::from_secs(3_600);
     let count = 2 * JOBS_MAX;
     let _futures: Vec<_> = (0..count)
-        .map(|i| files.prepare(dir.path().join(format!("{i}")), 4 * MIB, hour))
+        .map(|i| files.prepare(dir.path().join(format!("{i}")), 4 * MIB, Leisure::new(hour)))
         .collect();
     let start = Instant::now();
     // As many as had to make room for the others.
@@ -178,6 +194,24 @@ fn nothing_is_spread_while_others_wait() {
 }
 
 #[test]
+fn leisure_may_end() {
+    let dir = TempDir::new().unwrap();
+    let maintenance = start(&dir);
+    let leisure = Leisure::new(Duration::from_secs(3_600));
+    let path = dir.path().join("next");
+    let future = maintenance
+        .files()
+        .prepare(path.clone(), 8 * MIB, leisure.clone());
+    while !path.exists() {
+        std::thread::yield_now();
+    }
+    leisure.end();
+    let start = Instant::now();
+    block_on(future).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
 fn dropping_a_request_gives_its_file_up() {
     let dir = TempDir::new().unwrap();
     let config = MaintenanceConfig {
@@ -187,7 +221,7 @@ fn dropping_a_request_gives_its_file_up() {
     let maintenance = Maintenance::start(config).unwrap();
     let files = maintenance.files();
     let path = dir.path().join("next");
-    let future = files.prepare(path.clone(), 256 * MIB, AT_ONCE);
+    let future = files.prepare(path.clone(), 256 * MIB, Leisure::default());
     while !path.exists() {
         std::thread::yield_now();
     }
@@ -212,7 +246,13 @@ fn stopping_ends_the_thread_and_fails_what_waits() {
     let maintenance = Maintenance::start(config).unwrap();
     let files = maintenance.files();
     let futures: Vec<_> = (0..20)
-        .map(|i| files.prepare(dir.path().join(format!("{i}")), 64 * MIB, AT_ONCE))
+        .map(|i| {
+            files.prepare(
+                dir.path().join(format!("{i}")),
+                64 * MIB,
+                Leisure::default(),
+            )
+        })
         .collect();
     std::thread::sleep(Duration::from_millis(20));
     let start = Instant::now();
@@ -226,7 +266,8 @@ fn stopping_ends_the_thread_and_fails_what_waits() {
         block_on(future).unwrap_err();
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    let error = block_on(files.prepare(dir.path().join("late"), MIB, AT_ONCE)).unwrap_err();
+    let error =
+        block_on(files.prepare(dir.path().join("late"), MIB, Leisure::default())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
 
