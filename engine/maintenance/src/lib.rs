@@ -6,7 +6,7 @@
 //!
 //! Requests come over a bounded channel from any thread, answers go back through one-shot channels. All files
 //! share one pace in bytes per second and one buffer of zeros, so neither the load on the device nor the memory
-//! depends on how many are asked for.
+//! depends on how many are asked for. A file may come with time to spare, over which its writes are spread.
 //!
 //! What glommio 0.9 must be kept from: it decides once for each device whether completions can be polled, by
 //! reading the first file that is opened, and decides wrongly when that file has no content; see `device.rs`. Its

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use ringlog_log::{BulkFiles, Leisure};
@@ -9,6 +10,9 @@ use ringlog_reactor::{OpenOptions, Reactor};
 
 /// Bytes of zeros written at once.
 const CHUNK_BYTES: u64 = 256 << 10;
+
+/// How often a file that takes its time looks whether it still has it.
+const NAP: Duration = Duration::from_millis(20);
 
 /// Who prepares files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +77,8 @@ impl BulkFiles for SimFiles {
             };
             let began = reactor.now();
             let filled = fill.await;
-            while reactor.now().since(began) < leisure.within() {
-                reactor.sleep(Duration::from_millis(1)).await;
+            while filled.is_ok() && reactor.now().since(began) < leisure.within() {
+                reactor.sleep(NAP).await;
             }
             if filled.is_err() {
                 reactor.unlink(&path).await?;
