@@ -48,7 +48,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::CrcOnRead,
-        seed: 28,
+        seed: 89,
         checker: "content-changed",
     },
     Guard {
@@ -58,12 +58,12 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::CheckpointRewrite,
-        seed: 541,
+        seed: 789,
         checker: "acknowledged-lost",
     },
     Guard {
         step: Step::LogStartBeforeRemoval,
-        seed: 75,
+        seed: 60,
         checker: "not-served",
     },
 ];
