@@ -7,7 +7,6 @@ mod settings;
 mod signals;
 mod store;
 
-use std::io::IsTerminal;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,13 +19,14 @@ use ringlog_server::{BrokerParts, BulkFactory};
 use self::settings::Settings;
 use crate::cli::BrokerArguments;
 use crate::error::CommandError;
+use crate::output::is_log_coloured;
 
 pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
     let settings = Settings::new(arguments)?;
     tracing_subscriber::fmt()
         .with_max_level(settings.log)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(is_log_coloured())
         .init();
     abort_on_panic();
     let data_dir = &settings.broker.data_dir;
@@ -157,7 +157,7 @@ fn greet(settings: &Settings, address: std::net::SocketAddr) {
         "\nReady on {address}. In another terminal:\n
   {program} topic create events --partitions 4{bootstrap}
   echo 'hello, log' | {program} produce events{bootstrap}
-  {program} consume events --from earliest --until-end{bootstrap}\n
+  {program} consume events --until-end{bootstrap}\n
 Ctrl-C stops the broker; everything acknowledged is on disk.\n"
     );
 }

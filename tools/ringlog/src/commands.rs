@@ -1,10 +1,15 @@
-//! One file for each command but `broker`.
+//! One file for each command.
 
 pub(crate) mod bench;
-pub(crate) mod connect;
+pub(crate) mod cluster;
+pub(crate) mod completions;
+mod connect;
 pub(crate) mod consume;
 pub(crate) mod doctor;
-pub(crate) mod lines;
+mod formats;
+mod input;
+mod interrupt;
 pub(crate) mod log;
+mod place;
 pub(crate) mod produce;
 pub(crate) mod topic;

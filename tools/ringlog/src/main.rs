@@ -25,9 +25,11 @@ fn main() -> ExitCode {
         Command::Topic(arguments) => client(commands::topic::run(arguments)),
         Command::Produce(arguments) => client(commands::produce::run(arguments)),
         Command::Consume(arguments) => client(commands::consume::run(arguments)),
+        Command::Cluster(command) => client(commands::cluster::run(command)),
         Command::Log(arguments) => commands::log::run(&arguments),
         Command::Bench(command) => client(commands::bench::run(*command)),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
+        Command::Completions { shell } => commands::completions::run(shell),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,12 @@
 //! What commands print: tables for people, JSON for programs.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
+use anstream::ColorChoice;
+use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 /// Prints a line to standard output.
@@ -35,27 +37,84 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Prints rows below a heading.
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    name: &'static str,
+    alignment: CellAlignment,
+}
+
+/// A column of words.
+pub(crate) const fn words(name: &'static str) -> Column {
+    Column {
+        name,
+        alignment: CellAlignment::Left,
+    }
+}
+
+/// A column of numbers, which stand below each other by their last digit.
+pub(crate) const fn numbers(name: &'static str) -> Column {
+    Column {
+        name,
+        alignment: CellAlignment::Right,
+    }
+}
+
+/// Prints rows below a heading. Lines are as long as what is in them: cut names could not be copied.
 pub(crate) fn print_table<const N: usize>(
-    heading: [&str; N],
+    columns: [Column; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) {
-    let heading = heading.map(str::to_uppercase);
-    print_rows(heading.into(), rows.into_iter().map(Vec::from).collect());
+    print_rows(&columns, rows.into_iter().map(Vec::from).collect());
 }
 
 /// Prints rows below a heading of any number of columns.
-pub(crate) fn print_rows(heading: Vec<String>, rows: Vec<Vec<String>>) {
+pub(crate) fn print_rows(columns: &[Column], rows: Vec<Vec<String>>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heading);
+    table.set_header(columns.iter().map(|column| column.name.to_uppercase()));
     for row in rows {
         table.add_row(row);
     }
-    for line in table.to_string().lines() {
-        outln!("{}", line.trim_end());
+    for (column, place) in columns.iter().zip(0..) {
+        if let Some(shown) = table.column_mut(place) {
+            shown.set_cell_alignment(column.alignment);
+        }
     }
+    for line in table.to_string().lines() {
+        // The table pads each cell on both sides.
+        outln!("{}", line.strip_prefix(' ').unwrap_or(line).trim_end());
+    }
+}
+
+/// What a word says of the state of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Good,
+    Doubtful,
+    Bad,
+}
+
+/// Colours a word on a terminal, unless the user wants none (`NO_COLOR`). In a table it must be in the last column: the
+/// marks around it count as characters.
+pub(crate) fn coloured(mood: Mood, word: &str) -> String {
+    let colour = match mood {
+        Mood::Good => AnsiColor::Green,
+        Mood::Doubtful => AnsiColor::Yellow,
+        Mood::Bad => AnsiColor::Red,
+    };
+    if anstream::AutoStream::choice(&io::stdout()) == ColorChoice::Never {
+        return word.to_owned();
+    }
+    let style = Style::new().fg_color(Some(colour.into()));
+    format!("{style}{word}{style:#}")
+}
+
+/// Whether what is logged to standard error may have colours.
+pub(crate) fn is_log_coloured() -> bool {
+    let stderr = io::stderr();
+    stderr.is_terminal() && anstream::AutoStream::choice(&stderr) != ColorChoice::Never
 }
 
 /// Prints a value as JSON.
@@ -63,9 +122,15 @@ pub(crate) fn print_json(value: &Value) {
     outln!("{value:#}");
 }
 
-/// Prints a value as JSON to standard error, where the summary of a command that prints records goes.
+/// Prints a value as JSON to standard error, where the summary of a command that reads or prints records goes.
 pub(crate) fn print_error_json(value: &Value) {
     eprintln!("{value}");
+}
+
+/// So many of something, such as "1 record" or "2 records".
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{s}")
 }
 
 /// A number of bytes as people read it.

@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use ringlog_bench::driver::{DriverKind, Durability};
 use ringlog_bench::{Arrivals, Shape, ShapeError, TargetSpec};
 
-use super::{byte_count, bytes, fetch_bytes};
-use crate::output::Format;
+use super::values::{byte_count, bytes, fetch_bytes};
+use super::{Output, examples};
 
 /// Targets take turns at every point, and every figure is told with its spread. With --rate, requests leave on a
 /// schedule and response times count from when they were due; without, each connection keeps --in-flight requests under
@@ -17,11 +17,13 @@ use crate::output::Format;
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// The machine alone: raw io_uring programs, the limits that everything else is measured against
+    #[command(after_help = examples::BENCH_DEVICE)]
     Device(DeviceArguments),
     /// Requests, each with one batch of records
-    #[command(after_help = PRODUCE_HELP)]
+    #[command(after_help = examples::BENCH_PRODUCE)]
     Produce(LoadArguments),
     /// Reading a stream from its start
+    #[command(after_help = examples::BENCH_CONSUME)]
     Consume {
         /// Hand batches on as they are, without looking at their records
         #[arg(long)]
@@ -30,10 +32,13 @@ pub(crate) enum BenchCommand {
         load: LoadArguments,
     },
     /// Requests with consumers behind them: the time of each record from producer to consumer
+    #[command(after_help = examples::BENCH_END_TO_END)]
     EndToEnd(LoadArguments),
     /// Requests at one rate after the other; without --rate, parts of what the first target can take
+    #[command(after_help = examples::BENCH_RATE_LADDER)]
     RateLadder(LoadArguments),
     /// The highest rate that keeps the 99th percentile of the response time under a limit
+    #[command(after_help = examples::BENCH_SLO_SEARCH)]
     SloSearch {
         /// The limit
         #[arg(long, value_name = "DURATION", default_value = "1ms", value_parser = duration)]
@@ -45,8 +50,10 @@ pub(crate) enum BenchCommand {
         load: LoadArguments,
     },
     /// What a consumer that reads old data at full speed does to producers
+    #[command(after_help = examples::BENCH_COLD_READER)]
     ColdReader(LoadArguments),
     /// The cost of partitions: 1, 10, 100, 1000 and 10000 unless told otherwise
+    #[command(after_help = examples::BENCH_PARTITIONS)]
     Partitions {
         /// Numbers of partitions
         #[arg(
@@ -60,26 +67,22 @@ pub(crate) enum BenchCommand {
         load: LoadArguments,
     },
     /// The cost of connections: 1, 16, 100, 1000 and 5000 unless told otherwise
+    #[command(after_help = examples::BENCH_CONNECTIONS)]
     Connections(LoadArguments),
     /// What got faster or slower from one result to another, beyond the spread of both
+    #[command(after_help = examples::BENCH_COMPARE_RESULTS)]
     CompareResults {
         /// The folder of the first result, or its result.json
         before: PathBuf,
         /// The folder of the second one
         after: PathBuf,
-        /// Form of the answer
-        #[arg(long, value_enum, default_value_t)]
-        output: Format,
+        #[command(flatten)]
+        output: Output,
     },
     /// One long run (30 minutes unless told otherwise), for what changes with time
+    #[command(after_help = examples::BENCH_SOAK)]
     Soak(LoadArguments),
 }
-
-const PRODUCE_HELP: &str = "Examples:
-  ringlog bench produce --rate 10000 --durability sync        response times at 10 000 requests a second
-  ringlog bench produce --compare raw,ringlog --durability sync --connections 1,16
-                                                              beside the end-to-end limit of this machine
-  ringlog bench produce --compare ringlog,kafka,nats --rate 1000 --out results/peers";
 
 fn duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text
@@ -124,9 +127,8 @@ pub(crate) struct RunArguments {
     /// Keep the result in this folder: result.json, report.html and a histogram log of each run
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Form of the answer
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -153,7 +155,7 @@ pub(crate) struct LoadArguments {
     /// The system: ringlog, kafka, nats, redis or iggy; all but ringlog need a build with `--features peers`
     #[arg(long, value_name = "NAME", default_value = "ringlog", value_parser = text::<DriverKind>, conflicts_with = "compare")]
     pub(crate) driver: DriverKind,
-    /// Address of the system [default: the usual one of --driver]
+    /// Address of the system [default: the usual one of --driver; of ringlog that in RINGLOG_BOOTSTRAP]
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "compare")]
     pub(crate) bootstrap: Option<String>,
     /// Targets in turns, with ratios to the first: each is `raw` or `[LABEL=]DRIVER[@HOST:PORT]`

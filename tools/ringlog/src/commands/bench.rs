@@ -6,12 +6,12 @@ mod show;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ringlog_bench::driver::Durability;
+use ringlog_bench::driver::{DriverKind, Durability};
 use ringlog_bench::{
     Arrivals, BenchSettings, RunResult, Scenario, TargetSpec, Timing, bench, write_result,
 };
 
-use crate::cli::{BenchCommand, DeviceArguments, LoadArguments, RunArguments};
+use crate::cli::{BOOTSTRAP_VARIABLE, BenchCommand, DeviceArguments, LoadArguments, RunArguments};
 use crate::error::CommandError;
 use crate::output::outln;
 
@@ -27,7 +27,7 @@ const FILL_BYTES: u64 = 256 << 20;
 pub(crate) async fn run(command: BenchCommand) -> Result<(), CommandError> {
     let (settings, output) = match command {
         BenchCommand::Device(arguments) => {
-            let output = arguments.run.output;
+            let output = arguments.run.output.form;
             (device(arguments), output)
         }
         BenchCommand::Produce(load) => of_load(Scenario::Produce, load)?,
@@ -53,7 +53,7 @@ pub(crate) async fn run(command: BenchCommand) -> Result<(), CommandError> {
             before,
             after,
             output,
-        } => return compare::run(&before, &after, output),
+        } => return compare::run(&before, &after, output.form),
         BenchCommand::Soak(load) => of_load(Scenario::Soak, load)?,
     };
     let result = measure(&settings).await?;
@@ -186,12 +186,17 @@ fn of_load(
         Scenario::ColdReader => COLD_FILL_BYTES,
         _ => FILL_BYTES,
     };
+    let is_ours = load.driver == DriverKind::Ringlog;
+    let bootstrap = load.bootstrap.or_else(|| match is_ours {
+        true => std::env::var(BOOTSTRAP_VARIABLE).ok(),
+        false => None,
+    });
     let targets = or(
         load.compare,
-        [TargetSpec::system(load.driver, load.bootstrap.as_deref())],
+        [TargetSpec::system(load.driver, bootstrap.as_deref())],
     );
     let run = load.run;
-    let output = run.output;
+    let output = run.output.form;
     let settings = BenchSettings {
         targets,
         timing: timing(&run, duration, repetitions),

@@ -1,18 +1,24 @@
-//! `ringlog consume`: prints one record a line.
+//! `ringlog consume`: prints the records of a topic.
+
+mod summary;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use ringlog_client::{
-    Admin, Assignment, Client, ClientError, Consumer, ConsumerConfig, OffsetReset, StartAt,
-    TopicInfo,
+    Admin, Assignment, Client, ClientError, ConsumeError, Consumer, ConsumerConfig, FetchedBatch,
+    OffsetReset, StartAt, TopicInfo,
 };
-use ringlog_record::batch::RecordView;
-use ringlog_record::{Offset, PartitionIndex, TimestampMs};
+use ringlog_record::{Offset, PartitionIndex};
 
+use self::summary::{End, Summary};
 use super::connect::connect;
-use crate::cli::{Column, ConsumeArguments};
+use super::formats::{OutputFormat, output_format};
+use super::interrupt::Interrupt;
+use super::place::chosen;
+use crate::cli::ConsumeArguments;
 use crate::error::CommandError;
 
 /// How long one poll waits; what was printed is passed on before each wait.
@@ -22,22 +28,23 @@ const POLL: Duration = Duration::from_millis(500);
 const OUTPUT_BYTES: usize = 256 << 10;
 
 pub(crate) async fn run(arguments: ConsumeArguments) -> Result<(), CommandError> {
-    let start = start_of(&arguments)?;
+    let format = output_format(
+        arguments.format,
+        &arguments.print,
+        arguments.key_separator.as_deref(),
+    );
+    let format = format.map_err(CommandError::Usage)?;
+    let start = arguments.from.unwrap_or(if arguments.until_end {
+        StartAt::Earliest
+    } else {
+        StartAt::Latest
+    });
     let client = connect(&arguments.bootstrap).await?;
+    let mut interrupt = Interrupt::install()?;
     let what = format!("consume {:?}", arguments.topic);
     let failed = |error: ClientError| CommandError::failed(&what, error);
     let topic = client.topic(&arguments.topic).await.map_err(failed)?;
-    let partitions: Vec<PartitionIndex> = match arguments.partition {
-        Some(partition) => {
-            let info = topic.partition(PartitionIndex::new(partition));
-            vec![info.map_err(failed)?.id.partition]
-        }
-        None => topic
-            .partitions
-            .iter()
-            .map(|one| one.id.partition)
-            .collect(),
-    };
+    let partitions = chosen(&topic, arguments.partition.as_slice()).map_err(failed)?;
     let mut ends = BTreeMap::new();
     if arguments.until_end {
         ends = ends_of(&client, &topic, &partitions)
@@ -61,7 +68,28 @@ pub(crate) async fn run(arguments: ConsumeArguments) -> Result<(), CommandError>
     });
     let assigned = consumer.assign(assignments.collect()).await;
     assigned.map_err(|error| CommandError::failed(&what, error))?;
-    print(&arguments, &mut consumer, &ends).await
+    let mut printing = Printing {
+        what,
+        format,
+        ends,
+        left: arguments.max.unwrap_or(u64::MAX),
+        is_until_end: arguments.until_end,
+        summary: Summary::new(consumer.positions()),
+        out: BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock()),
+    };
+    let end = printing.print(&mut consumer, &mut interrupt).await;
+    let flushed = printing.out.flush();
+    if let (Ok(end), Ok(())) = (&end, &flushed) {
+        printing.summary.print(*end, arguments.output.form);
+    }
+    match (end?, flushed) {
+        (_, Err(error)) => CommandError::output(&error),
+        (End::Interrupted, Ok(())) if arguments.until_end || arguments.max.is_some() => {
+            let message = "interrupted before the end that was asked for";
+            Err(CommandError::Failed(message.to_owned()))
+        }
+        (_, Ok(())) => Ok(()),
+    }
 }
 
 /// Where each partition ends now.
@@ -92,130 +120,89 @@ fn check_start(start: StartAt, ends: &BTreeMap<PartitionIndex, Offset>) -> Resul
     }
 }
 
-fn start_of(arguments: &ConsumeArguments) -> Result<StartAt, CommandError> {
-    let Some(from) = arguments.from.as_deref() else {
-        return Ok(if arguments.until_end {
-            StartAt::Earliest
-        } else {
-            StartAt::Latest
-        });
-    };
-    let usage = |reason: String| {
-        CommandError::Usage(format!(
-            "--from {from}: {reason}; it is earliest, latest, an offset, or @ with a time such as @2026-01-31T12:00:00Z or @1769860800000"
-        ))
-    };
-    match from {
-        "earliest" => Ok(StartAt::Earliest),
-        "latest" => Ok(StartAt::Latest),
-        _ => match from.strip_prefix('@') {
-            Some(time) => parse_time(time).map(StartAt::Timestamp).map_err(usage),
-            None => match from.parse() {
-                Ok(offset) => Ok(StartAt::Offset(Offset::new(offset))),
-                Err(_) => Err(usage("that is no offset".to_owned())),
-            },
-        },
-    }
+/// Prints records until an end.
+struct Printing<W: Write> {
+    what: String,
+    format: OutputFormat,
+    /// Where each partition ended when it began; nothing when the log is followed.
+    ends: BTreeMap<PartitionIndex, Offset>,
+    left: u64,
+    is_until_end: bool,
+    summary: Summary,
+    out: BufWriter<W>,
 }
 
-fn parse_time(text: &str) -> Result<TimestampMs, String> {
-    if let Ok(millis) = text.parse() {
-        return Ok(TimestampMs::new(millis));
-    }
-    let time: jiff::Timestamp = text
-        .parse()
-        .map_err(|error: jiff::Error| error.to_string())?;
-    Ok(TimestampMs::new(time.as_millisecond()))
-}
-
-/// Prints records until the end that was asked for; when nobody reads the output any more, that is the end too.
-async fn print(
-    arguments: &ConsumeArguments,
-    consumer: &mut Consumer,
-    ends: &BTreeMap<PartitionIndex, Offset>,
-) -> Result<(), CommandError> {
-    let mut out = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock());
-    let mut left = arguments.max.unwrap_or(u64::MAX);
-    let separator = arguments
-        .key_separator
-        .as_deref()
-        .unwrap_or("\t")
-        .as_bytes();
-    while left > 0 && !is_at_end(arguments, consumer, ends) {
-        let polled = match consumer.poll(Duration::ZERO).await {
-            Ok(None) => {
-                if let Err(error) = out.flush() {
-                    return CommandError::output(&error);
-                }
-                consumer.poll(POLL).await
+impl<W: Write> Printing<W> {
+    /// When nobody reads the output any more, that is an end too.
+    async fn print(
+        &mut self,
+        consumer: &mut Consumer,
+        interrupt: &mut Interrupt,
+    ) -> Result<End, CommandError> {
+        loop {
+            if self.left == 0 {
+                return Ok(End::Max);
             }
-            polled => polled,
-        };
-        let polled = polled.map_err(|error| {
-            CommandError::failed(&format!("consume {:?}", arguments.topic), error)
-        })?;
-        let Some(batch) = polled else { continue };
-        let end = ends.get(&batch.partition());
+            if self.is_at_end(consumer) {
+                return Ok(End::All);
+            }
+            let polled = tokio::select! {
+                polled = self.poll(consumer) => polled?,
+                () = interrupt.next() => return Ok(End::Interrupted),
+            };
+            let written = match polled {
+                ControlFlow::Continue(None) => continue,
+                ControlFlow::Continue(Some(batch)) => self.write(&batch)?,
+                ControlFlow::Break(error) => Err(error),
+            };
+            match written {
+                Ok(()) => {}
+                Err(error) => return CommandError::output(&error).map(|()| End::OutputClosed),
+            }
+        }
+    }
+
+    /// The next batch. What was printed is passed on before it waits for one.
+    async fn poll(
+        &mut self,
+        consumer: &mut Consumer,
+    ) -> Result<ControlFlow<io::Error, Option<FetchedBatch>>, CommandError> {
+        let failed = |error: ConsumeError| CommandError::failed(&self.what, error);
+        if let Some(batch) = consumer.poll(Duration::ZERO).await.map_err(failed)? {
+            return Ok(ControlFlow::Continue(Some(batch)));
+        }
+        if let Err(error) = self.out.flush() {
+            return Ok(ControlFlow::Break(error));
+        }
+        let batch = consumer.poll(POLL).await.map_err(failed)?;
+        Ok(ControlFlow::Continue(batch))
+    }
+
+    /// Writes what is asked for of a batch; the inner error is the output's.
+    fn write(&mut self, batch: &FetchedBatch) -> Result<io::Result<()>, CommandError> {
+        let partition = batch.partition();
+        let end = self.ends.get(&partition);
         for record in batch.records() {
-            let record = record.map_err(|error| CommandError::failed("read", error))?;
-            if left == 0 || end.is_some_and(|&end| record.offset >= end) {
+            let record = record.map_err(|error| CommandError::failed(&self.what, error))?;
+            if self.left == 0 || end.is_some_and(|&end| record.offset >= end) {
                 break;
             }
-            left -= 1;
-            let columns = Columns {
-                columns: &arguments.print,
-                separator,
-                partition: batch.partition(),
-            };
-            if let Err(error) = columns.write(&mut out, &record) {
-                return CommandError::output(&error);
+            self.left -= 1;
+            if let Err(error) = self.format.write(&mut self.out, partition, &record) {
+                return Ok(Err(error));
             }
+            self.summary.note(partition, &record);
         }
+        Ok(Ok(()))
     }
-    match out.flush() {
-        Ok(()) => Ok(()),
-        Err(error) => CommandError::output(&error),
-    }
-}
 
-fn is_at_end(
-    arguments: &ConsumeArguments,
-    consumer: &Consumer,
-    ends: &BTreeMap<PartitionIndex, Offset>,
-) -> bool {
-    let mut positions = consumer.positions();
-    arguments.until_end
-        && positions
-            .all(|(_, partition, offset)| ends.get(&partition).is_none_or(|&end| offset >= end))
-}
-
-/// How a record is printed.
-struct Columns<'a> {
-    columns: &'a [Column],
-    separator: &'a [u8],
-    partition: PartitionIndex,
-}
-
-impl Columns<'_> {
-    fn write(&self, out: &mut impl Write, record: &RecordView<'_>) -> io::Result<()> {
-        let mut is_first = true;
-        for column in self.columns {
-            // `produce` reads a line without the separator as one without a key.
-            if *column == Column::Key && record.key.is_none() {
-                continue;
-            }
-            if !is_first {
-                out.write_all(self.separator)?;
-            }
-            is_first = false;
-            match column {
-                Column::Value => out.write_all(record.value.unwrap_or_default())?,
-                Column::Key => out.write_all(record.key.unwrap_or_default())?,
-                Column::Partition => write!(out, "{}", self.partition)?,
-                Column::Offset => write!(out, "{}", record.offset)?,
-                Column::Timestamp => write!(out, "{}", record.timestamp)?,
-            }
-        }
-        out.write_all(b"\n")
+    fn is_at_end(&self, consumer: &Consumer) -> bool {
+        let mut positions = consumer.positions();
+        let is_there = |&end: &Offset, offset| offset >= end;
+        self.is_until_end
+            && positions.all(|(_, partition, offset)| {
+                let end = self.ends.get(&partition);
+                end.is_none_or(|end| is_there(end, offset))
+            })
     }
 }

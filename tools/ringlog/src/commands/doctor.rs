@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::cli::DoctorArguments;
 use crate::error::CommandError;
-use crate::output::{Format, outln, print_json};
+use crate::output::{Format, Mood, coloured, outln, print_json};
 
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), CommandError> {
     let findings = probe(&arguments.data_dir);
@@ -14,12 +14,18 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), CommandError> {
         Verdict::Warn => "warn",
         Verdict::Fail => "FAIL",
     };
-    match arguments.output {
+    match arguments.output.form {
         Format::Table => {
             for finding in &findings {
+                let mood = match finding.verdict {
+                    Verdict::Ok => Mood::Good,
+                    Verdict::Warn => Mood::Doubtful,
+                    Verdict::Fail => Mood::Bad,
+                };
+                let word = format!("{:<5}", word(finding.verdict));
                 outln!(
-                    "{:<5} {:<18} {}",
-                    word(finding.verdict),
+                    "{} {:<18} {}",
+                    coloured(mood, &word),
                     finding.name,
                     finding.sentence
                 );

@@ -47,15 +47,21 @@ impl Source for ReadOnly {
 pub(crate) fn run(command: &LogCommand) -> Result<(), CommandError> {
     match command {
         LogCommand::Dump { path, output } => {
-            let files = files_of(path)?;
+            let mut files = files_of(path)?;
+            if path.is_dir() {
+                files.retain(|file| is_of_log(file));
+                if files.is_empty() {
+                    return Err(no_partition(&format!("dump {}", path.display())));
+                }
+            }
             for file in &files {
-                dump(file, *output).map_err(|error| {
+                dump(file, output.form).map_err(|error| {
                     CommandError::failed(&format!("read {}", file.display()), error)
                 })?;
             }
             Ok(())
         }
-        LogCommand::Verify { path, output } => verify::run(path, *output),
+        LogCommand::Verify { path, output } => verify::run(path, output.form),
     }
 }
 
@@ -74,12 +80,23 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, CommandError> {
         .collect();
     files.sort();
     if files.is_empty() {
-        return Err(CommandError::failed(
-            &what,
-            "there is no file in it; give the directory of a partition, such as ringlog-data/topics/<id>/0",
-        ));
+        return Err(no_partition(&what));
     }
     Ok(files)
+}
+
+fn no_partition(what: &str) -> CommandError {
+    let advice = "give the directory of a partition, such as ringlog-data/topics/<id>/0";
+    CommandError::failed(what, format!("there is no file of a log in it; {advice}"))
+}
+
+/// Whether a file has the name of one that a log makes.
+fn is_of_log(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match extension {
+        Some("log" | "index") => base_of(path).is_some(),
+        _ => path.file_name().is_some_and(|name| name == "checkpoint"),
+    }
 }
 
 /// Base offset that the name of a segment or index says.
@@ -118,15 +135,32 @@ fn dump_segment(
         Format::Table => outln!("  {}", batch_line(batch)),
         Format::Json => outln!("{}", batch_json(path, batch)),
     })?;
-    if output == Format::Table {
-        outln!(
+    if report.batches == 0 && !is_of_log(path) {
+        return Err(io::Error::other(
+            "it is no segment, index or checkpoint of a log",
+        ));
+    }
+    match output {
+        Format::Table => outln!(
             "  ends at offset {}, byte {} of {}: {} batches, {} records",
             report.end,
             report.end_position,
             report.file_bytes,
             report.batches,
             report.records
-        );
+        ),
+        Format::Json => outln!(
+            "{}",
+            json!({
+                "kind": "segment",
+                "file": path.display().to_string(),
+                "end_offset": report.end.get(),
+                "end_position": report.end_position,
+                "file_bytes": report.file_bytes,
+                "batches": report.batches,
+                "records": report.records,
+            })
+        ),
     }
     Ok(())
 }
@@ -158,6 +192,7 @@ fn batch_line(batch: &BatchReport) -> String {
 
 fn batch_json(path: &Path, batch: &BatchReport) -> Value {
     json!({
+        "kind": "batch",
         "file": path.display().to_string(),
         "position": batch.position,
         "len_bytes": batch.len_bytes,
@@ -178,7 +213,7 @@ fn batch_json(path: &Path, batch: &BatchReport) -> Value {
 fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Format) {
     let latest = slots.into_iter().flatten().max_by_key(|slot| slot.sequence);
     let Some(slot) = latest else {
-        outln!("checkpoint {}: neither slot is valid", path.display());
+        tell_damage(path, "checkpoint", "neither slot is valid", output);
         return;
     };
     match output {
@@ -201,6 +236,7 @@ fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Fo
         Format::Json => outln!(
             "{}",
             json!({
+                "kind": "checkpoint",
                 "file": path.display().to_string(),
                 "sequence": slot.sequence,
                 "is_clean": slot.is_clean,
@@ -218,12 +254,22 @@ fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Fo
     }
 }
 
+/// A file that cannot be read as what it is.
+fn tell_damage(path: &Path, kind: &str, damage: &str, output: Format) {
+    let file = path.display();
+    match output {
+        Format::Table => outln!("{kind} {file}: {damage}"),
+        Format::Json => outln!(
+            "{}",
+            json!({ "kind": kind, "file": file.to_string(), "error": damage })
+        ),
+    }
+}
+
 fn dump_index(path: &Path, index: Option<&IndexReport>, output: Format) {
     let Some(index) = index else {
-        outln!(
-            "index {}: damaged; the next start rebuilds it",
-            path.display()
-        );
+        let damage = "damaged; the next start rebuilds it";
+        tell_damage(path, "index", damage, output);
         return;
     };
     match output {
@@ -243,6 +289,7 @@ fn dump_index(path: &Path, index: Option<&IndexReport>, output: Format) {
         Format::Json => outln!(
             "{}",
             json!({
+                "kind": "index",
                 "file": path.display().to_string(),
                 "base": index.base.get(),
                 "end": index.end.get(),

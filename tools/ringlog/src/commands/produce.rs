@@ -1,7 +1,7 @@
-//! `ringlog produce`: each line is a record.
+//! `ringlog produce`: records from a file or from standard input.
 //!
 //! The first record that is not stored ends it: what follows would be out of order, and whoever pipes a file in wants
-//! to know where to go on.
+//! to know where to go on. A signal ends it too, with what was read by then.
 
 mod acknowledgements;
 mod receipts;
@@ -14,30 +14,30 @@ use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringlog_client::{Acks, Admin, Client, Producer, ProducerConfig, ProducerRecord};
 use ringlog_record::PartitionIndex;
-use tokio::sync::mpsc;
 
 use self::acknowledgements::{Acknowledgements, Stopped};
 use self::summary::Summary;
 use super::connect::connect;
-use super::lines::{self, Line};
+use super::formats::{InputRecord, Place, input_format};
+use super::input::{self, Input, Item};
+use super::interrupt::Interrupt;
 use crate::cli::{AcksArgument, ProduceArguments};
 use crate::error::CommandError;
 
-/// Lines that may be read ahead.
-const LINES_AHEAD_MAX: usize = 1024;
+/// Records that may be read ahead.
+const RECORDS_AHEAD_MAX: usize = 1024;
 
 pub(crate) async fn run(arguments: ProduceArguments) -> Result<(), CommandError> {
-    if arguments.key_separator.as_deref() == Some("") {
-        let message = "--key-separator must not be empty: every line would begin with it";
-        return Err(CommandError::Usage(message.to_owned()));
-    }
+    let format = input_format(arguments.format, arguments.key_separator.as_deref())
+        .map_err(CommandError::Usage)?;
     let client = connect(&arguments.bootstrap).await?;
     let config = config(&client, &arguments).await?;
     let acks = config.acks;
-    let (lines, len_bytes) = lines::read(arguments.file.as_deref(), LINES_AHEAD_MAX)?;
+    let mut interrupt = Interrupt::install()?;
+    let mut input = input::read(arguments.file.as_deref(), format, RECORDS_AHEAD_MAX)?;
     let producer = Producer::new(&client, config);
     let acknowledgements = Acknowledgements::collect();
-    let progress = progress_bar(len_bytes);
+    let progress = progress_bar(input.len_bytes);
     let began = Instant::now();
     let mut sent = Sent::default();
     let sending = Sending {
@@ -46,7 +46,10 @@ pub(crate) async fn run(arguments: ProduceArguments) -> Result<(), CommandError>
         acknowledgements: &acknowledgements,
         progress: &progress,
     };
-    let stopped = sending.send_all(lines, &mut sent).await;
+    let stopped = tokio::select! {
+        stopped = sending.send_all(&mut input, &mut sent) => stopped,
+        () = interrupt.next() => Err(CommandError::Failed(interrupted(&input, &sent))),
+    };
     let (outcome, stats) = acknowledgements.settle(producer).await;
     progress.finish_and_clear();
     let summary = Summary {
@@ -57,9 +60,10 @@ pub(crate) async fn run(arguments: ProduceArguments) -> Result<(), CommandError>
         acks,
         wants_receipts: arguments.receipt,
     };
-    summary.print(arguments.output);
-    stopped?;
-    summary.verdict(&arguments.topic)
+    summary.print(arguments.output.form);
+    // What was not stored is worse than what was not read.
+    summary.verdict(&arguments.topic)?;
+    stopped
 }
 
 /// The producer's settings; asks the broker for what the topic allows, and so finds out whether it is there before
@@ -103,9 +107,22 @@ struct Sent {
     records: u64,
     /// Of keys and values.
     bytes: u64,
+    /// Where the last of them begins.
+    last: Option<Place>,
 }
 
-/// What sending a line needs.
+/// Where to go on after a signal.
+fn interrupted(input: &Input, sent: &Sent) -> String {
+    let name = &input.name;
+    match sent.last {
+        Some(place) => format!(
+            "interrupted: the last record of {name} that was sent is the one at {place}; what is behind it was not"
+        ),
+        None => format!("interrupted before any record of {name} was sent"),
+    }
+}
+
+/// What sending a record needs.
 struct Sending<'a> {
     arguments: &'a ProduceArguments,
     producer: &'a Producer,
@@ -114,66 +131,63 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends lines until there are no more, or one cannot be read or sent, or one before was not stored.
-    async fn send_all(
-        &self,
-        mut lines: mpsc::Receiver<Result<Line, CommandError>>,
-        sent: &mut Sent,
-    ) -> Result<(), CommandError> {
+    /// Sends records until there are no more, or one cannot be read or sent, or one before was not stored.
+    async fn send_all(&self, input: &mut Input, sent: &mut Sent) -> Result<(), CommandError> {
         loop {
-            let line = tokio::select! {
-                line = lines.recv() => line,
+            let item = tokio::select! {
+                item = input.items.recv() => item,
                 () = self.acknowledgements.failed() => return Ok(()),
             };
-            let Some(line) = line.transpose()? else {
+            let Some(item) = item.transpose()? else {
                 return Ok(());
             };
-            if let Err(Stopped) = self.send(line, sent).await? {
+            if let Err(Stopped) = self.send(&input.name, item, sent).await? {
                 return Ok(());
             }
         }
     }
 
-    async fn send(&self, line: Line, sent: &mut Sent) -> Result<Result<(), Stopped>, CommandError> {
-        self.progress.inc(line.len() as u64 + 1);
-        let (record, bytes) = record(self.arguments, line);
+    async fn send(
+        &self,
+        name: &str,
+        item: Item,
+        sent: &mut Sent,
+    ) -> Result<Result<(), Stopped>, CommandError> {
+        self.progress.set_position(item.taken_bytes);
+        let (record, bytes) = record(self.arguments, item.record);
         let delivery = self.producer.send(record).await.map_err(|error| {
-            CommandError::failed(&format!("send line {}", sent.records + 1), error)
+            CommandError::failed(
+                &format!("send the record at {} of {name}", item.place),
+                error,
+            )
         })?;
         sent.records += 1;
         sent.bytes += bytes;
+        sent.last = Some(item.place);
         Ok(self.acknowledgements.expect(delivery).await)
     }
 }
 
-/// The record of a line, and the bytes of its key and value.
-fn record(arguments: &ProduceArguments, line: Line) -> (ProducerRecord, u64) {
-    let separator = arguments.key_separator.as_deref().map(str::as_bytes);
-    let split = separator.and_then(|separator| {
-        let at = find(&line, separator)?;
-        Some((line.slice(..at), line.slice(at + separator.len()..)))
-    });
-    let (key, value) = match split {
-        Some((key, value)) => (Some(key), value),
-        None => (None, line),
-    };
-    let bytes = key.as_ref().map_or(0, Bytes::len) + value.len();
+/// The record to be sent, and the bytes of its key and value.
+fn record(arguments: &ProduceArguments, read: InputRecord) -> (ProducerRecord, u64) {
+    let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len) as u64;
+    let bytes = length(&read.key) + length(&read.value);
+    let partition = arguments.partition.map(PartitionIndex::new);
+    let mut headers = read.headers;
+    let more = arguments.headers.iter();
+    headers.extend(more.map(|(name, value)| (name.clone(), Some(value.clone().into()))));
     let record = ProducerRecord {
         topic: arguments.topic.clone(),
-        partition: arguments.partition.map(PartitionIndex::new),
-        key,
-        value: Some(value),
-        ..ProducerRecord::default()
+        partition: partition.or(read.partition),
+        key: read.key,
+        value: read.value,
+        headers,
+        timestamp: read.timestamp,
     };
-    (record, bytes as u64)
+    (record, bytes)
 }
 
-fn find(line: &Bytes, separator: &[u8]) -> Option<usize> {
-    line.windows(separator.len())
-        .position(|window| window == separator)
-}
-
-/// Progress by bytes where the length is known; nothing where standard error is no terminal, or where lines are
+/// Progress by bytes where the length is known; nothing where standard error is no terminal, or where records are
 /// typed.
 fn progress_bar(len_bytes: Option<u64>) -> ProgressBar {
     let (progress, style) = match len_bytes {
@@ -192,6 +206,3 @@ fn progress_bar(len_bytes: Option<u64>) -> ProgressBar {
     }
     progress
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,20 @@
 //! `ringlog topic`: make, list, describe, change and delete topics.
 
-use ringlog_client::{Admin, DescribedTopic, ErrorCode, TopicSetting};
-use serde_json::json;
+mod describe;
+mod offsets;
 
+use ringlog_client::{Admin, ClientError, ErrorCode, TopicInfo, TopicSetting};
+use serde_json::{Value, json};
+
+use self::offsets::Places;
 use super::connect::connect;
+use super::place::chosen;
 use crate::cli::TopicCommand;
 use crate::error::CommandError;
-use crate::output::{Format, bytes, outln, print_json, print_table};
+use crate::output::{Format, counted, numbers, outln, print_json, print_table, words};
+
+/// How the names of topics begin that ringlog keeps for itself.
+const INTERNAL_PREFIX: &str = "__";
 
 pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
     match command {
@@ -20,12 +28,11 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
             let settings = settings(&config)?;
             let admin = Admin::new(&connect(&bootstrap).await?);
             let created = admin.create_topic(&name, partitions, settings).await;
-            let created = created
-                .map_err(|error| CommandError::failed(&format!("create topic {name:?}"), error))?;
-            match output {
+            let created = created.map_err(failed("create", &name))?;
+            match output.form {
                 Format::Table => outln!(
-                    "created topic {name} with {} partition(s)",
-                    created.partitions
+                    "created topic {name} with {}",
+                    counted(created.partitions.into(), "partition")
                 ),
                 Format::Json => print_json(&json!({
                     "name": name,
@@ -35,49 +42,37 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
                 })),
             }
         }
-        TopicCommand::List { bootstrap, output } => {
-            let admin = Admin::new(&connect(&bootstrap).await?);
-            let mut topics = admin
-                .list_topics()
-                .await
-                .map_err(|error| CommandError::failed("list the topics", error))?;
-            topics.sort_by(|a, b| a.name.cmp(&b.name));
-            let rows = topics.iter();
-            match output {
-                Format::Table => print_table(
-                    ["name", "partitions", "id"],
-                    rows.map(|topic| {
-                        [
-                            topic.name.clone(),
-                            topic.partitions.len().to_string(),
-                            topic.id.to_string(),
-                        ]
-                    }),
-                ),
-                Format::Json => print_json(
-                    &rows
-                        .map(|topic| {
-                            json!({
-                                "name": topic.name,
-                                "topic_id": topic.id.to_string(),
-                                "partitions": topic.partitions.len(),
-                            })
-                        })
-                        .collect(),
-                ),
-            }
-        }
-        TopicCommand::Describe {
-            name,
+        TopicCommand::List {
+            internal,
             bootstrap,
             output,
         } => {
             let admin = Admin::new(&connect(&bootstrap).await?);
-            let topic = admin.describe_topic(&name).await;
-            let topic = topic.map_err(|error| {
-                CommandError::failed(&format!("describe topic {name:?}"), error)
-            })?;
-            describe(&topic, output);
+            let topics = admin.list_topics().await;
+            let mut topics =
+                topics.map_err(|error| CommandError::failed("list the topics", error))?;
+            topics.retain(|topic| internal || !topic.name.starts_with(INTERNAL_PREFIX));
+            topics.sort_by(|a, b| a.name.cmp(&b.name));
+            list(&topics, output.form);
+        }
+        TopicCommand::Describe {
+            name,
+            partition,
+            bootstrap,
+            output,
+        } => {
+            let client = connect(&bootstrap).await?;
+            let failed = failed("describe", &name);
+            let topic = Admin::new(&client).describe_topic(&name).await;
+            let mut topic = topic.map_err(&failed)?;
+            if !partition.is_empty() {
+                let info = client.topic(&name).await.map_err(&failed)?;
+                let chosen = chosen(&info, &partition).map_err(&failed)?;
+                topic
+                    .partitions
+                    .retain(|one| chosen.contains(&one.partition));
+            }
+            describe::print(&topic, output.form);
         }
         TopicCommand::Alter {
             name,
@@ -88,23 +83,78 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
             let settings = settings(&config)?;
             let admin = Admin::new(&connect(&bootstrap).await?);
             let settings = admin.alter_topic(&name, settings, Vec::new()).await;
-            let settings = settings
-                .map_err(|error| CommandError::failed(&format!("alter topic {name:?}"), error))?;
-            print_settings(&settings, output);
+            let settings = settings.map_err(failed("alter", &name))?;
+            match output.form {
+                Format::Table => print_settings(&settings),
+                Format::Json => print_json(&json!({
+                    "name": name,
+                    "config": config_json(&settings),
+                })),
+            }
         }
-        TopicCommand::Delete { name, bootstrap } => {
+        TopicCommand::Delete {
+            name,
+            bootstrap,
+            output,
+        } => {
             let admin = Admin::new(&connect(&bootstrap).await?);
             let deleted = admin.delete_topic(&name).await;
-            deleted
-                .map_err(|error| CommandError::failed(&format!("delete topic {name:?}"), error))?;
-            outln!("deleted topic {name}");
+            deleted.map_err(failed("delete", &name))?;
+            match output.form {
+                Format::Table => outln!("deleted topic {name}"),
+                Format::Json => print_json(&json!({ "name": name, "deleted": true })),
+            }
+        }
+        TopicCommand::Offsets {
+            name,
+            at,
+            partition,
+            bootstrap,
+            output,
+        } => {
+            let places = Places {
+                topic: &name,
+                partitions: &partition,
+                place: at,
+            };
+            offsets::list(&places, &bootstrap, output.form).await?;
+        }
+        TopicCommand::DeleteRecords {
+            name,
+            before,
+            partition,
+            bootstrap,
+            output,
+        } => {
+            let places = Places {
+                topic: &name,
+                partitions: &partition,
+                place: before,
+            };
+            offsets::delete_before(&places, &bootstrap, output.form).await?;
         }
     }
     Ok(())
 }
 
+/// What was tried with a topic, what went wrong, and what to do.
+fn failed(verb: &str, name: &str) -> impl Fn(ClientError) -> CommandError {
+    let what = format!("{verb} topic {name:?}");
+    let name = name.to_owned();
+    move |error| {
+        let advice = match error.code() {
+            ErrorCode::TopicExists => format!("; `ringlog topic describe {name}` shows it"),
+            ErrorCode::UnknownTopic => {
+                "; `ringlog topic list` shows those that there are".to_owned()
+            }
+            _ => String::new(),
+        };
+        CommandError::failed(&what, format!("{error}{advice}"))
+    }
+}
+
 /// `key=value` texts; the broker knows which keys there are and what they may be.
-pub(crate) fn settings(texts: &[String]) -> Result<Vec<TopicSetting>, CommandError> {
+fn settings(texts: &[String]) -> Result<Vec<TopicSetting>, CommandError> {
     let pairs = texts.iter().map(|text| match text.split_once('=') {
         Some((key, value)) => Ok(TopicSetting::new(key.trim(), value.trim())),
         None => Err(CommandError::Usage(format!(
@@ -114,84 +164,50 @@ pub(crate) fn settings(texts: &[String]) -> Result<Vec<TopicSetting>, CommandErr
     pairs.collect()
 }
 
-fn config_json(settings: &[TopicSetting]) -> serde_json::Value {
-    let pairs = settings
-        .iter()
-        .map(|setting| (setting.key.clone(), json!(setting.value)));
-    serde_json::Value::Object(pairs.collect())
-}
-
-fn print_settings(settings: &[TopicSetting], output: Format) {
-    match output {
+fn list(topics: &[TopicInfo], form: Format) {
+    match form {
         Format::Table => print_table(
-            ["setting", "value", ""],
-            settings.iter().map(|setting| {
-                let origin = if setting.is_default { "default" } else { "" };
+            [words("name"), numbers("partitions"), words("id")],
+            topics.iter().map(|topic| {
                 [
-                    setting.key.clone(),
-                    setting.value.clone(),
-                    origin.to_owned(),
+                    topic.name.clone(),
+                    topic.partitions.len().to_string(),
+                    topic.id.to_string(),
                 ]
             }),
         ),
-        Format::Json => print_json(&config_json(settings)),
+        Format::Json => print_json(
+            &topics
+                .iter()
+                .map(|topic| {
+                    json!({
+                        "name": topic.name,
+                        "topic_id": topic.id.to_string(),
+                        "partitions": topic.partitions.len(),
+                    })
+                })
+                .collect(),
+        ),
     }
 }
 
-fn describe(topic: &DescribedTopic, output: Format) {
-    if output == Format::Json {
-        let partitions = topic.partitions.iter().map(|one| {
-            json!({
-                "partition": one.partition.get(),
-                "leader": one.leader.map(|leader| leader.get()),
-                "leader_epoch": one.state.leader_epoch.get(),
-                "shard": one.shard.get(),
-                "log_start": one.state.log_start.get(),
-                "high_watermark": one.state.high_watermark.get(),
-                "log_end": one.log_end.get(),
-                "size_bytes": one.size_bytes,
-                "segments": one.segments,
-                "error": (one.error != ErrorCode::None).then(|| one.message.clone()),
-            })
-        });
-        print_json(&json!({
-            "name": topic.name,
-            "topic_id": topic.topic.to_string(),
-            "partitions": partitions.collect::<Vec<_>>(),
-            "config": config_json(&topic.settings),
-        }));
-        return;
-    }
-    outln!("topic {} ({})\n", topic.name, topic.topic);
+fn config_json(settings: &[TopicSetting]) -> Value {
+    let pairs = settings
+        .iter()
+        .map(|setting| (setting.key.clone(), json!(setting.value)));
+    Value::Object(pairs.collect())
+}
+
+fn print_settings(settings: &[TopicSetting]) {
     print_table(
-        [
-            "partition",
-            "leader",
-            "epoch",
-            "shard",
-            "log start",
-            "high watermark",
-            "log end",
-            "size",
-            "segments",
-            "state",
-        ],
-        topic.partitions.iter().map(|one| {
+        [words("setting"), words("value"), words("")],
+        settings.iter().map(|setting| {
+            let origin = if setting.is_default { "default" } else { "" };
             [
-                one.partition.to_string(),
-                one.leader
-                    .map_or_else(|| "-".to_owned(), |leader| leader.to_string()),
-                one.state.leader_epoch.to_string(),
-                one.shard.to_string(),
-                one.state.log_start.to_string(),
-                one.state.high_watermark.to_string(),
-                one.log_end.to_string(),
-                bytes(one.size_bytes),
-                one.segments.to_string(),
-                one.message.clone().unwrap_or_else(|| "online".to_owned()),
+                setting.key.clone(),
+                setting.value.clone(),
+                origin.to_owned(),
             ]
         }),
     );
-    outln!();
-    print_settings(&topic.settings, output);
 }

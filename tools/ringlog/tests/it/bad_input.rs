@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use crate::process::{Start, data_of, directory, run};
@@ -89,7 +89,7 @@ fn a_port_in_use_is_one_sentence_and_costs_nothing() {
 #[test]
 fn an_admin_port_in_use_is_one_sentence() {
     let directory = directory();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let log = run(
         &[
@@ -211,4 +211,35 @@ fn the_first_record_that_is_not_stored_ends_produce() {
     let refused = broker.run(&["produce", "t"], &input);
     refused.refused(1, &["line 2", "65536"]);
     assert_eq!(broker.ok(&["consume", "t", "--until-end"]), b"small\n");
+}
+
+#[test]
+fn files_of_no_log_are_not_taken_for_one() {
+    let directory = directory();
+    let path = directory.path().join("application.log");
+    fs::write(&path, "nothing of a log\n".repeat(100)).unwrap();
+    let (file, folder) = (path.to_str().unwrap(), directory.path().to_str().unwrap());
+    run(&["log", "dump", file], b"").refused(1, &[file, "no segment"]);
+    run(&["log", "dump", folder], b"").refused(1, &[folder, "topics/<id>/0"]);
+    run(&["log", "verify", folder], b"").refused(1, &[folder, "no partition"]);
+}
+
+#[test]
+fn a_service_that_is_no_broker_is_told_apart() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serve = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 64];
+        // However much of the hello came: the answer is the same.
+        stream.read(&mut request).unwrap();
+        stream
+            .write_all(
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            )
+            .unwrap();
+    });
+    run(&["topic", "list", "--bootstrap", &address], b"")
+        .refused(1, &[&address, "does not answer as a broker"]);
+    serve.join().unwrap();
 }

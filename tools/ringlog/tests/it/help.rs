@@ -13,7 +13,16 @@ fn top_level_help_names_every_command() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     let expected = [
-        "broker", "topic", "produce", "consume", "log", "doctor", "bench", "help",
+        "broker",
+        "topic",
+        "produce",
+        "consume",
+        "cluster",
+        "log",
+        "doctor",
+        "bench",
+        "completions",
+        "help",
     ];
     assert_eq!(commands, expected, "{help}");
     assert!(help.contains("it says what to type next"), "{help}");
@@ -28,8 +37,11 @@ fn every_command_explains_itself() {
         &["topic", "describe"],
         &["topic", "alter"],
         &["topic", "delete"],
+        &["topic", "offsets"],
+        &["topic", "delete-records"],
         &["produce"],
         &["consume"],
+        &["cluster", "status"],
         &["log", "dump"],
         &["log", "verify"],
         &["doctor"],
@@ -44,12 +56,19 @@ fn every_command_explains_itself() {
         &["bench", "connections"],
         &["bench", "soak"],
         &["bench", "compare-results"],
+        &["completions"],
     ] {
         let mut args = command.to_vec();
         args.push("--help");
         let help = String::from_utf8(run(&args, b"").ok()).unwrap();
         assert!(
             help.contains(&format!("Usage: ringlog {}", command.join(" "))),
+            "{help}"
+        );
+        let example = format!("  ringlog {}", command.join(" "));
+        let examples = help.split_once("Examples:\n").map(|(_, examples)| examples);
+        assert!(
+            examples.is_some_and(|examples| examples.contains(&example)),
             "{help}"
         );
     }
@@ -61,6 +80,21 @@ fn wrong_usage_ends_with_two() {
     run(&["brokr"], b"").refused(2, &["broker"]);
     run(&["consume", "t", "--from", "begin"], b"").refused(2, &["earliest", "latest", "offset"]);
     run(&["consume", "t", "--print", "values"], b"").refused(2, &["value", "key", "timestamp"]);
+    run(&["produce", "t", "--headers", "source"], b"").refused(2, &["NAME=VALUE"]);
+    run(&["produce", "t", "--key-separator", ""], b"").refused(2, &["must not be empty"]);
+    run(
+        &[
+            "topic",
+            "delete-records",
+            "t",
+            "--before",
+            "3",
+            "--partition",
+            "0,1",
+        ],
+        b"",
+    )
+    .refused(2, &["--partition"]);
     run(&["topic", "create", "t", "--config", "durability"], b"").refused(2, &["KEY=VALUE"]);
     run(&["produce", "t", "--batch-bytes", "64KB"], b"").refused(2, &["KiB"]);
 }

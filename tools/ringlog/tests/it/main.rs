@@ -10,6 +10,7 @@
 mod admin;
 mod bad_input;
 mod bench;
+mod formats;
 mod help;
 mod kill;
 mod pipes;
@@ -19,4 +20,5 @@ mod records;
 mod round_trip;
 mod stop;
 mod topics;
+mod transcripts;
 mod zookeeper;

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a broker may take to start or stop, and a command to end, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-const PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
 /// A directory below the build's, so that it is on a file system with O_DIRECT where the build is.
 pub(crate) fn directory() -> TempDir {
@@ -23,7 +23,9 @@ pub(crate) fn directory() -> TempDir {
 /// The program under test.
 fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_ringlog"));
-    program.env_remove("RINGLOG_LOG");
+    program
+        .env_remove("RINGLOG_LOG")
+        .env_remove("RINGLOG_BOOTSTRAP");
     program
 }
 
@@ -62,6 +64,18 @@ impl Guard {
 
     pub(crate) fn stderr(&mut self) -> ChildStderr {
         self.0.stderr.take().unwrap()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.0.id());
+        let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(status.success(), "{kill}");
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
     }
 
     /// Waits for the end and gives the exit code, if it ended by itself.
@@ -224,7 +238,7 @@ pub(crate) fn data_of(directory: &Path) -> PathBuf {
     directory.join("data")
 }
 
-fn ready_address(log: &str) -> Option<SocketAddr> {
+pub(crate) fn ready_address(log: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once("Ready on ")?;
     let (address, _) = rest.split_once(". ")?;
     address.parse().ok()
@@ -271,8 +285,6 @@ impl Broker {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.process.0.id());
-        let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
-        assert!(status.success(), "{kill}");
+        self.process.signal(name);
     }
 }

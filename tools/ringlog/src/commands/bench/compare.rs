@@ -5,7 +5,7 @@ use std::path::Path;
 use ringlog_bench::{BenchError, Change, Spread, Verdict, compare, read_result};
 
 use crate::error::CommandError;
-use crate::output::{Format, outln, print_json, print_table};
+use crate::output::{Format, Mood, coloured, numbers, outln, print_json, print_table, words};
 
 pub(super) fn run(before: &Path, after: &Path, output: Format) -> Result<(), CommandError> {
     let read = |path| {
@@ -23,7 +23,15 @@ pub(super) fn run(before: &Path, after: &Path, output: Format) -> Result<(), Com
         outln!("left out: {left_out}");
     }
     print_table(
-        ["target", "point", "figure", "before", "after", "ratio", ""],
+        [
+            words("target"),
+            words("point"),
+            words("figure"),
+            numbers("before"),
+            numbers("after"),
+            numbers("ratio"),
+            words(""),
+        ],
         comparison.changes.iter().map(|change: &Change| {
             [
                 change.target.clone(),
@@ -33,11 +41,10 @@ pub(super) fn run(before: &Path, after: &Path, output: Format) -> Result<(), Com
                 shown(change.after),
                 format!("{:.2}", change.ratio),
                 match change.verdict {
-                    Verdict::Faster => "FASTER",
-                    Verdict::Slower => "SLOWER",
-                    Verdict::Within => "",
-                }
-                .to_owned(),
+                    Verdict::Faster => coloured(Mood::Good, "FASTER"),
+                    Verdict::Slower => coloured(Mood::Bad, "SLOWER"),
+                    Verdict::Within => String::new(),
+                },
             ]
         }),
     );

@@ -4,7 +4,7 @@ use ringlog_bench::result::{Percentiles, Point};
 use ringlog_bench::{RunResult, Spread};
 use serde_json::Value;
 
-use crate::output::{Format, outln, print_json, print_rows};
+use crate::output::{self, Format, numbers, outln, print_json, print_rows, words};
 
 pub(super) fn show(result: &RunResult, output: Format) {
     match output {
@@ -45,72 +45,80 @@ fn json(result: &RunResult) -> Value {
 }
 
 /// A column: its heading, and what it says of a point.
-type Column = (&'static str, fn(&Point) -> String);
+type Column = (output::Column, fn(&Point) -> String);
 
 const COLUMNS: &[Column] = &[
-    ("target", |point| point.target.clone()),
-    ("what", |point| point.settings.phase.clone()),
-    ("bytes", |point| point.settings.record_bytes.to_string()),
-    ("records", |point| point.settings.batch_records.to_string()),
-    ("connections", |point| {
+    (words("target"), |point| point.target.clone()),
+    (words("what"), |point| point.settings.phase.clone()),
+    (numbers("bytes"), |point| {
+        point.settings.record_bytes.to_string()
+    }),
+    (numbers("records"), |point| {
+        point.settings.batch_records.to_string()
+    }),
+    (numbers("connections"), |point| {
         point.settings.connections.to_string()
     }),
-    ("partitions", |point| point.settings.partitions.to_string()),
-    ("load", |point| {
+    (numbers("partitions"), |point| {
+        point.settings.partitions.to_string()
+    }),
+    (words("load"), |point| {
         match (point.settings.rate, point.settings.in_flight) {
             (Some(rate), _) => format!("{rate:.0}/s"),
             (None, Some(in_flight)) => format!("{in_flight} in flight"),
             (None, None) => String::new(),
         }
     }),
-    ("requests/s", |point| {
+    (numbers("requests/s"), |point| {
         spread(point.summary.spread.requests_per_s.as_ref(), 1.0, 0)
     }),
-    ("MB/s", |point| {
+    (numbers("MB/s"), |point| {
         spread(point.summary.spread.bytes_per_s.as_ref(), 1e-6, 1)
     }),
-    ("p50 us", |point| {
+    (numbers("p50 us"), |point| {
         micros(&point.summary.response_ns, |of| of.p50)
     }),
-    ("p99 us", |point| {
+    (numbers("p99 us"), |point| {
         micros(&point.summary.response_ns, |of| of.p99)
     }),
-    ("p99.9 us", |point| {
+    (numbers("p99.9 us"), |point| {
         micros(&point.summary.response_ns, |of| of.p999)
     }),
-    ("max us", |point| {
+    (numbers("max us"), |point| {
         micros(&point.summary.response_ns, |of| of.max)
     }),
-    ("end to end p50 us", |point| end_to_end(point, |of| of.p50)),
-    ("p99", |point| end_to_end(point, |of| of.p99)),
-    ("late %", |point| match point.settings.rate {
+    (numbers("end to end p50 us"), |point| {
+        end_to_end(point, |of| of.p50)
+    }),
+    (numbers("p99"), |point| end_to_end(point, |of| of.p99)),
+    (numbers("late %"), |point| match point.settings.rate {
         Some(_) => format!("{:.2}", point.summary.late_share * 100.0),
         None => String::new(),
     }),
-    ("server us/request", |point| {
+    (numbers("server us/request"), |point| {
         let cpu = point.summary.spread.server_cpu_us_per_request.as_ref();
         cpu.map_or(String::new(), |cpu| format!("{:.1}", cpu.median))
     }),
-    ("beside MB/s", |point| {
+    (numbers("beside MB/s"), |point| {
         let beside = point.repetitions.iter();
         let beside = Spread::of(beside.filter_map(|one| one.background_bytes_per_s));
         beside.map_or(String::new(), |beside| {
             format!("{:.0}", beside.median / 1e6)
         })
     }),
-    ("of the first", |point| {
+    (numbers("of the first"), |point| {
         let ratio = point.ratio.as_ref();
         ratio.map_or(String::new(), |ratio| {
             spread(ratio.requests_per_s.as_ref(), 1.0, 2)
         })
     }),
-    ("p99 of the first", |point| {
+    (numbers("p99 of the first"), |point| {
         let ratio = point.ratio.as_ref();
         ratio.map_or(String::new(), |ratio| {
             spread(ratio.response_p99.as_ref(), 1.0, 2)
         })
     }),
-    ("", |point| {
+    (words(""), |point| {
         if point.summary.is_valid {
             ""
         } else {
@@ -124,12 +132,12 @@ const COLUMNS: &[Column] = &[
 fn table(points: &[Point]) {
     let says = |column: &&Column| points.iter().any(|point| !(column.1)(point).is_empty());
     let columns: Vec<&Column> = COLUMNS.iter().filter(says).collect();
-    let heading = columns.iter().map(|column| column.0.to_owned()).collect();
+    let heading: Vec<_> = columns.iter().map(|column| column.0).collect();
     let rows = points.iter().map(|point| {
         let cells = columns.iter().map(|column| (column.1)(point));
         cells.collect()
     });
-    print_rows(heading, rows.collect());
+    print_rows(&heading, rows.collect());
 }
 
 #[expect(

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use ringlog_log::inspect::{Finding, Severity, verify_directory};
 use serde_json::{Value, json};
 
-use super::{ReadOnly, files_of};
+use super::{ReadOnly, files_of, is_of_log};
 use crate::error::CommandError;
-use crate::output::{Format, outln, print_json};
+use crate::output::{Format, counted, outln, print_json};
 
 /// How far below the directory that is given a partition may lie: `<data>/topics/<topic id>/<partition>`.
 const DEPTH_MAX: usize = 3;
@@ -45,8 +45,8 @@ pub(super) fn run(path: &Path, output: Format) -> Result<(), CommandError> {
     let damaged = all.iter().filter(|one| damage(one) > 0).count();
     if damaged > 0 {
         return Err(CommandError::Failed(format!(
-            "{damaged} of {} partitions are damaged; nothing was changed",
-            all.len()
+            "{damaged} of {} damaged; nothing was changed",
+            counted(all.len() as u64, "partition")
         )));
     }
     Ok(())
@@ -54,9 +54,7 @@ pub(super) fn run(path: &Path, output: Format) -> Result<(), CommandError> {
 
 /// Whether a file is one that every partition has.
 fn is_of_partition(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    name == Some("checkpoint") || extension == Some("log")
+    is_of_log(path) && path.extension().is_none_or(|extension| extension == "log")
 }
 
 /// Finds the directories of partitions at or below a path; a file is checked alone.
@@ -117,10 +115,10 @@ fn damage(verified: &Verified) -> usize {
 
 fn tell(verified: &Verified) {
     outln!(
-        "{}: {} files, {} findings, {} of them damage",
+        "{}: {}, {}, {} of them damage",
         verified.path.display(),
-        verified.files,
-        verified.findings.len(),
+        counted(verified.files as u64, "file"),
+        counted(verified.findings.len() as u64, "finding"),
         damage(verified)
     );
     for finding in &verified.findings {

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use ringlog_client::StageStats;
 use serde_json::{Map, Value, json};
 
+use crate::output::counted;
+
 /// A line for each stage below a heading; a sentence when there were no receipts.
 pub(super) fn table(stages: &StageStats) -> String {
     let Some((_, first)) = stages.iter().next() else {
@@ -12,8 +14,12 @@ pub(super) fn table(stages: &StageStats) -> String {
     };
     let requests = first.len();
     let mut text = format!(
-        "the broker's time for {requests} requests, in us\n{:<12}{:>12}{:>12}{:>12}",
-        "stage", "p50", "p99", "max"
+        "the broker's time for {name}, in us\n{:<12}{:>12}{:>12}{:>12}",
+        "stage",
+        "p50",
+        "p99",
+        "max",
+        name = counted(requests, "request")
     );
     for (stage, ns) in stages.iter() {
         let (p50, p99) = (ns.value_at_quantile(0.5), ns.value_at_quantile(0.99));

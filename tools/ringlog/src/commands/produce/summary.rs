@@ -9,7 +9,7 @@ use super::Sent;
 use super::acknowledgements::Outcome;
 use super::receipts;
 use crate::error::CommandError;
-use crate::output::{Format, bytes, print_error_json};
+use crate::output::{Format, bytes, counted, print_error_json};
 
 /// What was done.
 pub(super) struct Summary {
@@ -65,10 +65,14 @@ impl Summary {
         let bytes = bytes(self.sent.bytes);
         let mut text = if stored == records {
             format!(
-                "{stored} records {verb}, {bytes}, in {seconds:.2} s: {rate} records/s, {bytes_rate}/s"
+                "{} {verb}, {bytes}, in {seconds:.2} s: {rate} records/s, {bytes_rate}/s",
+                counted(stored, "record")
             )
         } else {
-            format!("{stored} of {records} records {verb} in {seconds:.2} s")
+            format!(
+                "{stored} of {} {verb} in {seconds:.2} s",
+                counted(records, "record")
+            )
         };
         if self.acks != Acks::None && !self.stats.ack_us.is_empty() {
             let micros = self.p99_us();
@@ -115,11 +119,12 @@ impl Summary {
         } = self.outcome;
         let mut parts = Vec::new();
         if failed > 0 {
-            parts.push(format!("{failed} records were refused"));
+            parts.push(format!("refused: {}", counted(failed, "record")));
         }
         if unknown > 0 {
             parts.push(format!(
-                "of {unknown} records nobody can say whether they were stored: look for them before sending them again"
+                "of {} nobody can say whether it was stored: look before sending again",
+                counted(unknown, "record")
             ));
         }
         let not_sent = self.not_sent();

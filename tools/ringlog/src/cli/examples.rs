@@ -1,0 +1,163 @@
+//! What `--help` shows below the flags: examples, and the formats that flags name.
+
+pub(super) const RINGLOG: &str = "\
+Examples:
+  ringlog broker                                  a broker with its data in ./ringlog-data
+  ringlog topic create events --partitions 4      a topic
+  echo 'hello, log' | ringlog produce events      a record
+  ringlog consume events --until-end              all records
+
+Exit codes: 0 done, 1 failed, 2 called in a wrong way.";
+
+pub(super) const BROKER: &str = "\
+Examples:
+  ringlog broker                                  data in ./ringlog-data, clients on 127.0.0.1:9400
+  ringlog broker --data-dir /var/lib/ringlog --listen 0.0.0.0:9400 --advertised log1.example:9400
+  ringlog broker --config broker.toml             the same from a file
+
+Ctrl-C or SIGTERM stops it in order; a second one stops it at once, and the next start recovers.";
+
+pub(super) const TOPIC_CREATE: &str = "\
+Examples:
+  ringlog topic create events --partitions 4
+  ringlog topic create audit --config retention_ms=30d --config retention_bytes=10GiB
+  ringlog topic create metrics --config durability=async";
+
+pub(super) const TOPIC_LIST: &str = "\
+Examples:
+  ringlog topic list
+  ringlog topic list --output json";
+
+pub(super) const TOPIC_DESCRIBE: &str = "\
+Examples:
+  ringlog topic describe events
+  ringlog topic describe events --partition 0,3 --output json";
+
+pub(super) const TOPIC_ALTER: &str = "\
+Examples:
+  ringlog topic alter events --config retention_ms=30d
+  ringlog topic alter events --config retention_ms=default";
+
+pub(super) const TOPIC_DELETE: &str = "\
+Examples:
+  ringlog topic delete events";
+
+pub(super) const TOPIC_OFFSETS: &str = "\
+Examples:
+  ringlog topic offsets events                              where each partition ends
+  ringlog topic offsets events --at earliest                where each begins
+  ringlog topic offsets events --at @2026-01-31T12:00:00Z   the first records since then";
+
+pub(super) const TOPIC_DELETE_RECORDS: &str = "\
+Examples:
+  ringlog topic delete-records events --partition 0 --before 1000
+  ringlog topic delete-records events --before @2026-01-31T12:00:00Z
+  ringlog topic delete-records events --before latest       all that there are";
+
+pub(super) const PRODUCE: &str = "\
+Formats:
+  lines            A record a line. Lines end at \\n only: a \\r before it belongs to the record, an empty line is an
+                   empty record. With --key-separator the key stands before the first separator.
+  json             An object a line: {\"key\": \"k\", \"value\": \"v\", \"headers\": [{\"key\": \"h\", \"value\": \"w\"}],
+                   \"timestamp\": 1769860800000, \"partition\": 0}. Only value is required; null is a tombstone. What is
+                   no UTF-8 stands in key_base64 and value_base64 instead (RFC 4648, padded). An offset is ignored, so
+                   that what `consume --format json` prints can be read. Lines without anything are left out.
+  length-prefixed  The length of the value in 4 bytes, big-endian, then the value; the length ff ff ff ff is a tombstone.
+
+Examples:
+  echo 'hello, log' | ringlog produce events
+  ringlog produce events --file access.log --headers source=web
+  ringlog produce events --file pairs.tsv --key-separator \"$(printf '\\t')\"
+  ringlog consume events --until-end --format json | ringlog produce copy --format json";
+
+pub(super) const CONSUME: &str = "\
+Formats:
+  lines            A record a line, with the columns of --print; `produce` reads `--print key,value` back.
+  json             An object a line: partition, offset, timestamp (milliseconds since 1970), key, value, headers. What
+                   is no UTF-8 stands in key_base64 and value_base64 instead; a missing key and a tombstone are null.
+  length-prefixed  The length of the value in 4 bytes, big-endian, then the value; the length ff ff ff ff is a tombstone.
+
+Examples:
+  ringlog consume events                          follow the log from now on
+  ringlog consume events --until-end              all there is, then stop
+  ringlog consume events --from @2026-01-31T12:00:00Z --print timestamp,key,value
+  ringlog consume events --from earliest --max 10 --format json";
+
+pub(super) const CLUSTER_STATUS: &str = "\
+Examples:
+  ringlog cluster status
+  ringlog cluster status --output json";
+
+pub(super) const LOG_DUMP: &str = "\
+Examples:
+  ringlog log dump ringlog-data/topics/<id>/0     a partition; `ringlog topic list` shows the id
+  ringlog log dump ringlog-data/topics/<id>/0/00000000000000000000.log --output json";
+
+pub(super) const LOG_VERIFY: &str = "\
+Examples:
+  ringlog log verify ringlog-data                 all partitions of a broker that is stopped
+  ringlog log verify ringlog-data/topics/<id>/0 --output json";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  ringlog doctor
+  ringlog doctor --data-dir /var/lib/ringlog --output json
+
+Ends with 1 when a broker cannot run here.";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  ringlog completions bash > ~/.local/share/bash-completion/completions/ringlog
+  ringlog completions zsh > ~/.zfunc/_ringlog
+  ringlog completions fish > ~/.config/fish/completions/ringlog.fish";
+
+pub(super) const BENCH_DEVICE: &str = "\
+Examples:
+  ringlog bench device --dir ringlog-data         on the device of the broker's data
+  ringlog bench device --shape write-sync --record-bytes 4KiB,64KiB";
+
+pub(super) const BENCH_PRODUCE: &str = "\
+Examples:
+  ringlog bench produce --rate 10000 --durability sync        response times at 10 000 requests a second
+  ringlog bench produce --compare raw,ringlog --durability sync --connections 1,16
+                                                              beside the end-to-end limit of this machine
+  ringlog bench produce --compare ringlog,kafka,nats --rate 1000 --out results/peers";
+
+pub(super) const BENCH_CONSUME: &str = "\
+Examples:
+  ringlog bench consume --fill 1GiB               a stream of 1 GiB from its start
+  ringlog bench consume --pass-through            without looking at records, as a gateway does";
+
+pub(super) const BENCH_END_TO_END: &str = "\
+Examples:
+  ringlog bench end-to-end --rate 1000 --connections 4";
+
+pub(super) const BENCH_RATE_LADDER: &str = "\
+Examples:
+  ringlog bench rate-ladder --rate 1000,5000,20000 --out results/ladder";
+
+pub(super) const BENCH_SLO_SEARCH: &str = "\
+Examples:
+  ringlog bench slo-search --p99 5ms --durability sync";
+
+pub(super) const BENCH_COLD_READER: &str = "\
+Examples:
+  ringlog bench cold-reader --rate 1000 --fill 8GiB";
+
+pub(super) const BENCH_PARTITIONS: &str = "\
+Examples:
+  ringlog bench partitions --counts 1,100,1000 --rate 1000";
+
+pub(super) const BENCH_CONNECTIONS: &str = "\
+Examples:
+  ringlog bench connections --connections 1,100,1000 --rate 1000";
+
+pub(super) const BENCH_COMPARE_RESULTS: &str = "\
+Examples:
+  ringlog bench produce --rate 1000 --out before
+  ringlog bench produce --rate 1000 --out after
+  ringlog bench compare-results before after";
+
+pub(super) const BENCH_SOAK: &str = "\
+Examples:
+  ringlog bench soak --rate 1000 --duration 8h --out results/soak";
