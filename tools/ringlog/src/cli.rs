@@ -33,15 +33,23 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a broker
+    ///
+    /// Every flag is also a key of the configuration file, in snake_case; a flag wins over the file.
     #[command(after_help = examples::BROKER)]
     Broker(BrokerArguments),
     /// Make, list, describe, change and delete topics
     #[command(subcommand)]
     Topic(TopicCommand),
     /// Send records from a file or from standard input to a topic
+    ///
+    /// A summary goes to standard error, in the form of --output. The first record that is not stored ends it with 1, and
+    /// so does Ctrl-C; what was sent by then is waited for.
     #[command(after_help = examples::PRODUCE)]
     Produce(ProduceArguments),
     /// Print the records of a topic
+    ///
+    /// It follows the log unless --until-end or --max ends it; Ctrl-C ends it with 0. With `--output json` a summary goes
+    /// to standard error at the end.
     #[command(after_help = examples::CONSUME)]
     Consume(ConsumeArguments),
     /// Look at the brokers of a cluster

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::values::byte_count;
 
-/// Every flag is also a key of the configuration file, in snake_case; a flag wins over the file.
+/// The arguments of `ringlog broker`.
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArguments {
     /// Configuration file (TOML)

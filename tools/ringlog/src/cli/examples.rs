@@ -11,16 +11,18 @@ Exit codes: 0 done, 1 failed, 2 called in a wrong way.";
 
 pub(super) const BROKER: &str = "\
 Examples:
-  ringlog broker                                  data in ./ringlog-data, clients on 127.0.0.1:9400
-  ringlog broker --data-dir /var/lib/ringlog --listen 0.0.0.0:9400 --advertised log1.example:9400
-  ringlog broker --config broker.toml             the same from a file
+  ringlog broker                          data in ./ringlog-data, port 9400
+  ringlog broker --data-dir /var/lib/ringlog --memory 4GiB
+  ringlog broker --listen 0.0.0.0:9400 --advertised log1.example:9400
+  ringlog broker --config broker.toml     the same from a file
 
-Ctrl-C or SIGTERM stops it in order; a second one stops it at once, and the next start recovers.";
+Ctrl-C or SIGTERM stops it in order. A second one stops it at once, and the
+next start recovers.";
 
 pub(super) const TOPIC_CREATE: &str = "\
 Examples:
   ringlog topic create events --partitions 4
-  ringlog topic create audit --config retention_ms=30d --config retention_bytes=10GiB
+  ringlog topic create audit --config retention_ms=30d
   ringlog topic create metrics --config durability=async";
 
 pub(super) const TOPIC_LIST: &str = "\
@@ -44,43 +46,55 @@ Examples:
 
 pub(super) const TOPIC_OFFSETS: &str = "\
 Examples:
-  ringlog topic offsets events                              where each partition ends
-  ringlog topic offsets events --at earliest                where each begins
-  ringlog topic offsets events --at @2026-01-31T12:00:00Z   the first records since then";
+  ringlog topic offsets events                    where each partition ends
+  ringlog topic offsets events --at earliest      where each begins
+  ringlog topic offsets events --at @2026-01-31T12:00:00Z";
 
 pub(super) const TOPIC_DELETE_RECORDS: &str = "\
 Examples:
   ringlog topic delete-records events --partition 0 --before 1000
   ringlog topic delete-records events --before @2026-01-31T12:00:00Z
-  ringlog topic delete-records events --before latest       all that there are";
+  ringlog topic delete-records events --before latest";
 
 pub(super) const PRODUCE: &str = "\
 Formats:
-  lines            A record a line. Lines end at \\n only: a \\r before it belongs to the record, an empty line is an
-                   empty record. With --key-separator the key stands before the first separator.
-  json             An object a line: {\"key\": \"k\", \"value\": \"v\", \"headers\": [{\"key\": \"h\", \"value\": \"w\"}],
-                   \"timestamp\": 1769860800000, \"partition\": 0}. Only value is required; null is a tombstone. What is
-                   no UTF-8 stands in key_base64 and value_base64 instead (RFC 4648, padded). An offset is ignored, so
-                   that what `consume --format json` prints can be read. Lines without anything are left out.
-  length-prefixed  The length of the value in 4 bytes, big-endian, then the value; the length ff ff ff ff is a tombstone.
+  lines
+    A record a line. Lines end at \\n only: a \\r before it belongs to the
+    record, an empty line is an empty record. With --key-separator the key
+    stands before the first separator.
+  json
+    An object a line: {\"key\": \"k\", \"value\": \"v\", \"timestamp\": 1769860800000,
+    \"partition\": 0, \"headers\": [{\"key\": \"h\", \"value\": \"w\"}]}. Only value must
+    be there; null is a tombstone. What is no UTF-8 stands in key_base64 and
+    value_base64 instead (RFC 4648, padded). An offset is ignored, so that
+    what `consume --format json` prints can be read. Blank lines are left out.
+  length-prefixed
+    The length of the value in 4 bytes, big-endian, then the value; the length
+    ff ff ff ff is a tombstone.
 
 Examples:
   echo 'hello, log' | ringlog produce events
   ringlog produce events --file access.log --headers source=web
-  ringlog produce events --file pairs.tsv --key-separator \"$(printf '\\t')\"
-  ringlog consume events --until-end --format json | ringlog produce copy --format json";
+  ringlog produce events --file pairs --key-separator ,
+  ringlog produce events --file records.json --format json";
 
 pub(super) const CONSUME: &str = "\
 Formats:
-  lines            A record a line, with the columns of --print; `produce` reads `--print key,value` back.
-  json             An object a line: partition, offset, timestamp (milliseconds since 1970), key, value, headers. What
-                   is no UTF-8 stands in key_base64 and value_base64 instead; a missing key and a tombstone are null.
-  length-prefixed  The length of the value in 4 bytes, big-endian, then the value; the length ff ff ff ff is a tombstone.
+  lines
+    A record a line, with the columns of --print. `produce` reads what
+    `--print key,value` prints.
+  json
+    An object a line: partition, offset, timestamp (milliseconds since 1970),
+    key, value, headers. What is no UTF-8 stands in key_base64 and
+    value_base64 instead; a missing key and a tombstone are null.
+  length-prefixed
+    The length of the value in 4 bytes, big-endian, then the value; the length
+    ff ff ff ff is a tombstone.
 
 Examples:
-  ringlog consume events                          follow the log from now on
-  ringlog consume events --until-end              all there is, then stop
-  ringlog consume events --from @2026-01-31T12:00:00Z --print timestamp,key,value
+  ringlog consume events                  follow the log from now on
+  ringlog consume events --until-end      all there is, then stop
+  ringlog consume events --from @2026-01-31T12:00:00Z --print timestamp,value
   ringlog consume events --from earliest --max 10 --format json";
 
 pub(super) const CLUSTER_STATUS: &str = "\
@@ -90,12 +104,12 @@ Examples:
 
 pub(super) const LOG_DUMP: &str = "\
 Examples:
-  ringlog log dump ringlog-data/topics/<id>/0     a partition; `ringlog topic list` shows the id
-  ringlog log dump ringlog-data/topics/<id>/0/00000000000000000000.log --output json";
+  ringlog log dump ringlog-data/topics/<id>/0     <id> as in `topic list`
+  ringlog log dump ringlog-data/topics/<id>/0/checkpoint --output json";
 
 pub(super) const LOG_VERIFY: &str = "\
 Examples:
-  ringlog log verify ringlog-data                 all partitions of a broker that is stopped
+  ringlog log verify ringlog-data                 all partitions
   ringlog log verify ringlog-data/topics/<id>/0 --output json";
 
 pub(super) const DOCTOR: &str = "\
@@ -113,20 +127,19 @@ Examples:
 
 pub(super) const BENCH_DEVICE: &str = "\
 Examples:
-  ringlog bench device --dir ringlog-data         on the device of the broker's data
+  ringlog bench device --dir ringlog-data         where the broker's data is
   ringlog bench device --shape write-sync --record-bytes 4KiB,64KiB";
 
 pub(super) const BENCH_PRODUCE: &str = "\
 Examples:
-  ringlog bench produce --rate 10000 --durability sync        response times at 10 000 requests a second
-  ringlog bench produce --compare raw,ringlog --durability sync --connections 1,16
-                                                              beside the end-to-end limit of this machine
-  ringlog bench produce --compare ringlog,kafka,nats --rate 1000 --out results/peers";
+  ringlog bench produce --rate 10000 --durability sync
+  ringlog bench produce --compare raw,ringlog --connections 1,16
+  ringlog bench produce --compare ringlog,kafka --rate 1000 --out results";
 
 pub(super) const BENCH_CONSUME: &str = "\
 Examples:
-  ringlog bench consume --fill 1GiB               a stream of 1 GiB from its start
-  ringlog bench consume --pass-through            without looking at records, as a gateway does";
+  ringlog bench consume --fill 1GiB
+  ringlog bench consume --pass-through            as a gateway reads";
 
 pub(super) const BENCH_END_TO_END: &str = "\
 Examples:

@@ -31,7 +31,7 @@ pub(crate) enum RecordFormat {
     LengthPrefixed,
 }
 
-/// A summary goes to standard error, in the form of --output. The first record that is not stored ends it with 1.
+/// The arguments of `ringlog produce`.
 #[derive(Debug, Args)]
 pub(crate) struct ProduceArguments {
     /// Name of the topic
@@ -86,8 +86,7 @@ pub(crate) enum Column {
     Headers,
 }
 
-/// Follows the log unless --until-end or --max ends it; Ctrl-C ends it with 0. With `--output json` a summary goes to
-/// standard error at the end.
+/// The arguments of `ringlog consume`.
 #[derive(Debug, Args)]
 pub(crate) struct ConsumeArguments {
     /// Name of the topic

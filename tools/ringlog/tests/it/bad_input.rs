@@ -230,9 +230,8 @@ fn a_service_that_is_no_broker_is_told_apart() {
     let address = listener.local_addr().unwrap().to_string();
     let serve = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 64];
-        // However much of the hello came: the answer is the same.
-        stream.read(&mut request).unwrap();
+        let mut frame_header = [0; 32];
+        stream.read_exact(&mut frame_header).unwrap();
         stream
             .write_all(
                 b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",

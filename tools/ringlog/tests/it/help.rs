@@ -71,6 +71,10 @@ fn every_command_explains_itself() {
             examples.is_some_and(|examples| examples.contains(&example)),
             "{help}"
         );
+        // On the smallest usual terminal examples can still be copied.
+        let shown = help.split_once("Formats:").or(help.split_once("Examples:"));
+        let widest = shown.and_then(|(_, shown)| shown.lines().map(str::len).max());
+        assert!(widest.is_some_and(|widest| widest <= 80), "{help}");
     }
 }
 
