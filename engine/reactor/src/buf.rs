@@ -210,6 +210,11 @@ impl BufferPool {
         Some(AlignedBuf::allocate(capacity, Some(Arc::clone(&self.0))))
     }
 
+    /// What a buffer of at least `min_len` bytes takes of the budget; `None` above the largest class.
+    pub fn capacity_for(min_len: usize) -> Option<usize> {
+        class_of(min_len).map(|class| CLASSES[class])
+    }
+
     /// Bytes that the pool holds, handed out and free together.
     pub fn allocated_bytes(&self) -> usize {
         self.0.allocated_bytes.load(Ordering::Relaxed)

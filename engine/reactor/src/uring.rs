@@ -8,6 +8,7 @@
 //! The driver knows nothing of tasks, of what files contain, or of who waits.
 
 mod clock;
+mod descriptors;
 mod flight;
 mod helper;
 mod net;
@@ -33,6 +34,7 @@ use rand::rngs::SysRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub use self::descriptors::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
 pub use self::net::probe_address;
 pub use self::platform::UringPlatform;
 pub use self::probe::{Finding, Verdict, probe};

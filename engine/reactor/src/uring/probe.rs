@@ -72,6 +72,7 @@ pub fn probe(data_dir: &Path) -> Vec<Finding> {
         io_uring_disabled(),
         ring(),
         memlock(),
+        super::descriptors::finding(),
         direct_io(&dir),
         write_cache(&dir),
     ]
