@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod error;
+mod partition;
 mod setting;
 
 pub use error::ConfigError;
+pub use partition::{PartitionOverrides, TopicConfigs};
 pub use setting::{SETTINGS, Setting};
 
 /// When an append is acknowledged.
@@ -23,7 +25,7 @@ pub enum Durability {
     Sync,
     /// When it is in memory; written within `flush_ms`.
     Async,
-    /// When it is in memory, never written. Reserved.
+    /// When it is in memory, never written.
     Memory,
 }
 
@@ -243,6 +245,14 @@ impl TopicOverrides {
 }
 
 fn check_relations(config: &TopicConfig, replicas: u16) -> Result<(), ConfigError> {
+    if config.durability == Durability::Memory && config.retention_bytes.is_none() {
+        return Err(ConfigError::Unfit {
+            key: "durability",
+            value: "memory".to_owned(),
+            reason: "retention_bytes has to say how much memory each partition may take, such as retention_bytes=64MiB"
+                .to_owned(),
+        });
+    }
     if config.min_isr > replicas {
         return Err(ConfigError::Unfit {
             key: "min_isr",

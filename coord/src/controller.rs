@@ -15,7 +15,7 @@
 
 use std::num::NonZeroU16;
 
-use ringlog_record::{BrokerId, LeaderEpoch, PartitionIndex, ShardId, TopicId};
+use ringlog_record::{BrokerId, LeaderEpoch, PartitionIndex, ShardId, TopicId, TopicPartition};
 
 use crate::config::{ConfigEntry, TopicConfig};
 use crate::ids::{BrokerEpoch, ControllerEpoch, DirectoryId, Slot};
@@ -73,6 +73,15 @@ pub struct PartitionAssignment {
 }
 
 impl PartitionAssignment {
+    /// Which partition this is.
+    #[must_use]
+    pub fn id(&self) -> TopicPartition {
+        TopicPartition {
+            topic: self.topic_id,
+            partition: self.partition,
+        }
+    }
+
     /// The shard that owns the partition on a broker with so many.
     #[must_use]
     pub fn shard(&self, shards: NonZeroU16) -> ShardId {
@@ -137,6 +146,8 @@ pub struct TopicDescription {
 pub struct PartitionDescription {
     /// Which partition.
     pub partition: PartitionIndex,
+    /// The durability that it has for itself; that of its topic without.
+    pub durability: Option<String>,
     /// Who leads it; none while it is offline.
     pub leader: Option<BrokerId>,
     /// The epoch of its last leader.
@@ -195,8 +206,8 @@ impl<S: MetadataStore> Controller<S> {
         Some(TopicDescription {
             name: name.clone(),
             topic_id: topic.id(),
-            config: topic.config,
-            config_entries: topic.config.entries(&topic.record.record.body.config),
+            config: topic.config.topic,
+            config_entries: topic.config.topic.entries(&topic.record.record.body.config),
             partitions: topic.describe_partitions(),
         })
     }

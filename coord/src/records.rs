@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::config::TopicOverrides;
+use crate::config::{PartitionOverrides, TopicOverrides};
 use crate::ids::{BrokerEpoch, ClusterId, ControllerEpoch, DirectoryId, Incarnation, Slot};
 use crate::store::NodePath;
 
@@ -201,6 +201,9 @@ pub struct TopicRecord {
     /// What it sets differently from the defaults.
     #[serde(default)]
     pub config: TopicOverrides,
+    /// What some of its partitions set differently from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_config: Vec<PartitionOverrides>,
     /// Whether it is there or about to go.
     pub state: TopicState,
 }

@@ -43,16 +43,17 @@ pub enum FetchError {
         /// The offset behind the last that readers may see.
         high_watermark: Offset,
     },
-    /// The reader has seen records that are gone: the log came back shorter.
+    /// The reader has seen records that are gone, since the log came back shorter; or records behind those are gone that
+    /// it has not seen, since they were in memory only.
     #[error(
-        "records up to offset {requested} of leader epoch {epoch} were read, and the log now holds that epoch to {end} only"
+        "the log does not go on where records up to offset {requested} of leader epoch {epoch} were read: later ones are gone, it goes on at {end}"
     )]
     LogTruncated {
         /// Where the reader wanted to go on.
         requested: Offset,
         /// The epoch of the last record that it saw.
         epoch: LeaderEpoch,
-        /// Where that epoch ends now: the reader may go on from there.
+        /// Where that epoch ends now, or where the log begins: the reader may go on from there.
         end: Offset,
     },
     /// The reader knows of a later leader than this one.

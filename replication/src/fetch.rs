@@ -67,11 +67,20 @@ impl Inner {
     }
 
     /// Whether the log still holds what the reader saw: its last record was of `epoch` and lay below `offset`.
+    /// A reader of a log in memory that does not know all that was lost with it is told so, too.
     fn check_not_truncated(&self, offset: Offset, epoch: LeaderEpoch) -> Result<(), FetchError> {
         if epoch > self.leader_epoch {
             return Err(FetchError::FencedLeader {
                 epoch,
                 latest: self.leader_epoch,
+            });
+        }
+        let lost_below = self.log.lost_below();
+        if offset < lost_below {
+            return Err(FetchError::LogTruncated {
+                requested: offset,
+                epoch,
+                end: lost_below,
             });
         }
         let end = self.log.end_of_epoch(epoch);

@@ -161,6 +161,11 @@ impl LeaderMachine {
         self.high_watermark
     }
 
+    /// What stable means.
+    pub fn stability(&self) -> Stability {
+        self.stability
+    }
+
     /// Members of the in-sync set, the leader included.
     pub fn isr(&self) -> impl Iterator<Item = BrokerId> {
         self.isr.keys().copied()

@@ -78,7 +78,7 @@ impl Partition {
             leader_epoch: spec.leader_epoch,
             isr: spec.isr,
             min_isr: spec.min_isr,
-            stability: stability_of(&spec.config),
+            stability: stability_of(log.durability()),
             high_watermark: report.high_watermark,
             stable_end: log.stable_end(),
         });
@@ -188,16 +188,16 @@ impl Partition {
         self.0.log.delete_records(before).await
     }
 
-    /// Replaces the settings of the log.
+    /// Replaces the settings of the log. Whether all of them are in force then: from memory to the device or the other way
+    /// round a log goes only while it holds no records, see [`Log::settle_medium`].
     ///
     /// # Errors
     ///
-    /// For a durability that does not exist yet.
-    pub fn set_config(&self, config: LogConfig) -> Result<(), OpenError> {
-        self.0.log.set_config(config)?;
-        self.0.step(Event::StabilityChanged(stability_of(&config)));
-        self.0.step(Event::LocalStable(self.0.log.stable_end()));
-        Ok(())
+    /// [`ChangeError`]; what can be in force is.
+    pub async fn set_config(&self, config: LogConfig) -> Result<bool, ChangeError> {
+        self.0.log.set_config(config);
+        on_stable(&Rc::downgrade(&self.0), Some(self.0.log.stable_end()));
+        self.0.log.settle_medium().await
     }
 
     /// Removes segments that are too old or too many, and rolls the active one when it is due. Gives how many were
@@ -216,6 +216,8 @@ impl Partition {
         PartitionStatus {
             ends: self.ends(),
             durable_end: log.durable_end(),
+            durability: log.durability(),
+            memory_bytes: log.memory_bytes(),
             size_bytes: log.size_bytes(),
             segments: log.segment_count(),
             produces_waiting: self.0.machine.borrow().waiting(),
@@ -268,8 +270,8 @@ pub enum OpenPartitionError {
     Epoch(#[from] ChangeError),
 }
 
-fn stability_of(config: &LogConfig) -> Stability {
-    match config.durability {
+fn stability_of(durability: Durability) -> Stability {
+    match durability {
         Durability::Sync => Stability::Durable,
         Durability::Async | Durability::Memory => Stability::Memory,
     }
@@ -282,6 +284,11 @@ fn on_stable(partition: &Weak<Inner>, stable_end: Option<Offset>) {
     match stable_end {
         Some(stable_end) => {
             let now = partition.reactor.now();
+            // Before what is stable by it: the log may have moved between memory and the device.
+            let stability = stability_of(partition.log.durability());
+            if partition.machine.borrow().stability() != stability {
+                partition.step_at(Some(now), Event::StabilityChanged(stability));
+            }
             partition.stable_marks.borrow_mut().note(stable_end, now);
             partition.step_at(Some(now), Event::LocalStable(stable_end));
         }

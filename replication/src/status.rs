@@ -1,6 +1,6 @@
 //! What a partition tells of itself.
 
-use ringlog_log::LogFailure;
+use ringlog_log::{Durability, LogFailure};
 use ringlog_record::{LeaderEpoch, Offset};
 
 /// Where a partition begins and ends; every answer about it carries this.
@@ -23,6 +23,10 @@ pub struct PartitionStatus {
     pub ends: PartitionEnds,
     /// The offset behind the last record that is on the device.
     pub durable_end: Offset,
+    /// What stable means now: the log may hold records where its settings do not want it to be any more.
+    pub durability: Durability,
+    /// What a log in memory holds of the pool of buffers.
+    pub memory_bytes: u64,
     /// Bytes of its batches.
     pub size_bytes: u64,
     /// Its segments, the active one included.

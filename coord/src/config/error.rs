@@ -45,6 +45,12 @@ pub enum ConfigError {
         /// What is available.
         allowed: String,
     },
+    /// A setting of the whole topic.
+    #[error("{key} is a setting of the whole topic; a partition can have its own durability only")]
+    NotOfPartition {
+        /// The key.
+        key: &'static str,
+    },
     /// Good by itself, but not beside something else.
     #[error("{key}={value} does not fit: {reason}")]
     Unfit {

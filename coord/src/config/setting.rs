@@ -63,9 +63,9 @@ pub static SETTINGS: [Setting; 13] = [
     Setting {
         key: "durability",
         default: "sync",
-        about: "when an append is acknowledged: on the device, or in memory",
-        kind: Kind::Word(&["sync", "async"]),
-        reserved: Reserved::Word("memory"),
+        about: "when an append is acknowledged: on the device, in memory and written behind, or in memory only",
+        kind: Kind::Word(&["sync", "async", "memory"]),
+        reserved: Reserved::Nothing,
     },
     Setting {
         key: "retention_ms",
@@ -81,7 +81,7 @@ pub static SETTINGS: [Setting; 13] = [
     Setting {
         key: "retention_bytes",
         default: "-1",
-        about: "how many bytes each partition keeps",
+        about: "how many bytes each partition keeps; with durability=memory, at most",
         kind: Kind::Size {
             min: 1,
             max: BYTES_MAX,

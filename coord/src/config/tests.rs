@@ -1,8 +1,9 @@
 use proptest::prelude::*;
+use ringlog_record::PartitionIndex;
 
 use super::{
-    Cleanup, ConfigChanges, ConfigError, Durability, SETTINGS, TimestampType, TopicConfig,
-    TopicOverrides,
+    Cleanup, ConfigChanges, ConfigError, Durability, PartitionOverrides, SETTINGS, TimestampType,
+    TopicConfig, TopicConfigs, TopicOverrides,
 };
 
 fn resolve(texts: &[&str]) -> Result<TopicConfig, ConfigError> {
@@ -115,7 +116,7 @@ fn an_error_names_key_value_and_what_is_allowed() {
     );
     assert_eq!(
         refused("durability=maybe"),
-        "durability cannot be \"maybe\"; allowed: sync, async"
+        "durability cannot be \"maybe\"; allowed: sync, async, memory"
     );
     assert_eq!(
         refused("min_isr=two"),
@@ -136,10 +137,6 @@ fn an_error_names_key_value_and_what_is_allowed() {
 #[test]
 fn what_does_not_exist_yet_is_refused_as_reserved() {
     for (text, sentence) in [
-        (
-            "durability=memory",
-            "durability=memory is reserved, not available yet; allowed: sync, async",
-        ),
         (
             "cleanup=compact",
             "cleanup=compact is reserved, not available yet; allowed: delete",
@@ -217,4 +214,48 @@ proptest! {
         let again: Vec<&str> = shown.iter().map(String::as_str).collect();
         prop_assert_eq!(resolve(&again), Ok(config));
     }
+}
+
+#[test]
+fn a_topic_in_memory_says_how_much_of_it() {
+    let resolved = |texts: &[&str]| {
+        let changes = ConfigChanges::parse(texts.iter().copied()).unwrap();
+        TopicOverrides::default().changed_by(&changes).resolve(1)
+    };
+    let refused = resolved(&["durability=memory"]).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("durability=memory does not fit: retention_bytes has to say"),
+        "{refused}"
+    );
+    let config = resolved(&["durability=memory", "retention_bytes=64MiB"]).unwrap();
+    assert_eq!(config.durability, Durability::Memory);
+}
+
+#[test]
+fn a_partition_has_its_own_durability_and_nothing_else_of_its_own() {
+    let changes = |text| ConfigChanges::parse([text]).unwrap();
+    let (one, two) = (PartitionIndex::new(1), PartitionIndex::new(2));
+    let set = PartitionOverrides::changed_by(&[], two, &changes("durability=async")).unwrap();
+    let set = PartitionOverrides::changed_by(&set, one, &changes("durability=memory")).unwrap();
+    assert_eq!(set[0].durability(), Some("memory"));
+    let topic = TopicOverrides::default().changed_by(&changes("retention_bytes=1MiB"));
+    let configs = TopicConfigs::resolve(&topic, &set, 1).unwrap();
+    assert_eq!(
+        configs.of(PartitionIndex::new(0)).durability,
+        Durability::Sync
+    );
+    assert_eq!(configs.of(one).durability, Durability::Memory);
+    assert_eq!(configs.of(one).retention_bytes, Some(1 << 20));
+    assert_eq!(configs.of(two).durability, Durability::Async);
+    let unbounded = TopicConfigs::resolve(&TopicOverrides::default(), &set, 1);
+    assert!(matches!(unbounded, Err(ConfigError::Unfit { .. })));
+    let back = PartitionOverrides::changed_by(&set, two, &changes("durability=default")).unwrap();
+    assert_eq!(back.len(), 1);
+    let refused = PartitionOverrides::changed_by(&set, one, &changes("retention_ms=1h"));
+    assert_eq!(
+        refused,
+        Err(ConfigError::NotOfPartition {
+            key: "retention_ms"
+        })
+    );
 }

@@ -1,7 +1,7 @@
 //! What the controller answers when it cannot do what was asked: one error for each operation, and
 //! [`ControllerError`] for what can befall all of them.
 
-use ringlog_record::{BrokerId, TopicId};
+use ringlog_record::{BrokerId, PartitionIndex, TopicId};
 use thiserror::Error;
 
 use crate::config::ConfigError;
@@ -179,6 +179,18 @@ pub enum AlterTopicError {
     NotFound {
         /// The name.
         name: TopicName,
+    },
+    /// The topic has no such partition.
+    #[error(
+        "topic {name} has {partitions} partition(s), counted from 0, and none with number {partition}"
+    )]
+    NoSuchPartition {
+        /// The name.
+        name: TopicName,
+        /// What was asked for.
+        partition: PartitionIndex,
+        /// How many there are.
+        partitions: u32,
     },
     /// A setting is refused.
     #[error(transparent)]

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::error::ControllerError;
 use super::placement::SlotLoad;
 use super::{PartitionAssignment, PartitionDescription};
-use crate::config::TopicConfig;
+use crate::config::TopicConfigs;
 use crate::ids::ChunkIndex;
 use crate::limits;
 use crate::paths;
@@ -33,7 +33,7 @@ pub(super) struct Topic {
     pub(super) record: Stored<TopicRecord>,
     pub(super) placements: Vec<Placement>,
     pub(super) partitions: Vec<Stored<PartitionState>>,
-    pub(super) config: TopicConfig,
+    pub(super) config: TopicConfigs,
 }
 
 /// A topic whose deletion is not finished.
@@ -136,6 +136,7 @@ impl Topic {
             topic_id,
             partitions,
             ref config,
+            ref partition_config,
             ..
         } = record.record.body;
         let chunk_count = partitions.div_ceil(limits::CHUNK_PARTITIONS);
@@ -160,9 +161,9 @@ impl Topic {
             .buffered(limits::STATES_IN_FLIGHT_MAX)
             .try_collect()
             .await?;
-        let config = config
-            .resolve(replica_count(&placements))
-            .map_err(|error| {
+        let replicas = replica_count(&placements);
+        let config =
+            TopicConfigs::resolve(config, partition_config, replicas).map_err(|error| {
                 ControllerError::inconsistent(&paths::topic(&name), error.to_string())
             })?;
         Ok(Self {
@@ -205,24 +206,32 @@ impl Topic {
             slot: placement.slot,
             leader_epoch: state.record.body.leader_epoch,
             partition_epoch: state.version,
-            config: self.config,
+            config: self.config.of(partition),
         })
     }
 
     pub(super) fn describe_partitions(&self) -> Vec<PartitionDescription> {
-        let described =
-            |(partition, placement, state): (_, &Placement, &Stored<PartitionState>)| {
-                let state_body = &state.record.body;
-                PartitionDescription {
-                    partition,
-                    leader: state_body.leader,
-                    leader_epoch: state_body.leader_epoch,
-                    partition_epoch: state.version,
-                    replicas: placement.replicas.clone(),
-                    isr: state_body.isr.iter().map(|member| member.id).collect(),
-                    slot: placement.slot,
-                }
-            };
+        let described = |(partition, placement, state): (
+            PartitionIndex,
+            &Placement,
+            &Stored<PartitionState>,
+        )| {
+            let state_body = &state.record.body;
+            let overrides = &self.record.record.body.partition_config;
+            let own = overrides
+                .iter()
+                .find(|one| one.partition == partition.get());
+            PartitionDescription {
+                partition,
+                durability: own.and_then(|one| one.durability()).map(str::to_owned),
+                leader: state_body.leader,
+                leader_epoch: state_body.leader_epoch,
+                partition_epoch: state.version,
+                replicas: placement.replicas.clone(),
+                isr: state_body.isr.iter().map(|member| member.id).collect(),
+                slot: placement.slot,
+            }
+        };
         self.rows().map(described).collect()
     }
 }

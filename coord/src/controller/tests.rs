@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use futures_executor::block_on;
 
 use super::*;
-use crate::config::{ConfigChanges, ConfigError};
+use crate::config::{ConfigChanges, ConfigError, Durability};
 use crate::ids::{ClusterId, Incarnation};
 use crate::records::BrokerLife;
 use crate::store::faulty::FaultyStore;
@@ -328,27 +328,70 @@ fn altered_settings_are_kept() {
         let (mut controller, _) = start(store.clone(), 1).await;
         controller.create_topic(topic("a", 1, 1)).await.unwrap();
         let changes = ConfigChanges::parse(["retention_bytes=1GiB"]).unwrap();
-        let (topic_id, config) = controller.alter_topic(&name("a"), &changes).await.unwrap();
+        let (topic_id, config) = controller
+            .alter_topic(&name("a"), None, &changes)
+            .await
+            .unwrap();
         assert_eq!(
-            (topic_id, config.retention_bytes),
+            (topic_id, config.topic.retention_bytes),
             (TopicId::new(1), Some(1 << 30))
         );
-        assert_eq!(controller.assignment()[0].config, config);
+        assert_eq!(controller.assignment()[0].config, config.topic);
         let bad = ConfigChanges::parse(["segment_bytes=1MiB", "max_batch_bytes=2MiB"]).unwrap();
         assert!(matches!(
-            controller.alter_topic(&name("a"), &bad).await,
+            controller.alter_topic(&name("a"), None, &bad).await,
             Err(AlterTopicError::Config(_))
         ));
         let none = controller
-            .alter_topic(&name("b"), &changes)
+            .alter_topic(&name("b"), None, &changes)
             .await
             .unwrap_err();
         assert_eq!(none, AlterTopicError::NotFound { name: name("b") });
         let (mut controller, started) = start(store.new_session(), 2).await;
-        assert_eq!(started.assignment[0].config, config);
+        assert_eq!(started.assignment[0].config, config.topic);
         let back = ConfigChanges::parse(["retention_bytes=default"]).unwrap();
-        let (_, config) = controller.alter_topic(&name("a"), &back).await.unwrap();
-        assert_eq!(config.retention_bytes, None);
+        let (_, config) = controller
+            .alter_topic(&name("a"), None, &back)
+            .await
+            .unwrap();
+        assert_eq!(config.topic.retention_bytes, None);
+    });
+}
+
+#[test]
+fn a_partition_keeps_the_durability_that_it_was_given() {
+    block_on(async {
+        let store = fresh().await;
+        let (mut controller, _) = start(store.clone(), 1).await;
+        controller.create_topic(topic("a", 1, 3)).await.unwrap();
+        let changes = ConfigChanges::parse(["durability=async"]).unwrap();
+        let one = Some(PartitionIndex::new(1));
+        controller
+            .alter_topic(&name("a"), one, &changes)
+            .await
+            .unwrap();
+        let durabilities = |controller: &Controller<MemoryStore>| {
+            let partitions = controller.describe(&name("a")).unwrap().partitions;
+            let own: Vec<_> = partitions.into_iter().map(|one| one.durability).collect();
+            own
+        };
+        let expected = [None, Some("async".to_owned()), None];
+        assert_eq!(durabilities(&controller), expected);
+        let none = controller
+            .alter_topic(&name("a"), Some(PartitionIndex::new(3)), &changes)
+            .await
+            .unwrap_err();
+        assert!(none.to_string().contains("has 3 partition(s)"), "{none}");
+        let (mut controller, started) = start(store.new_session(), 2).await;
+        assert_eq!(durabilities(&controller), expected);
+        assert_eq!(started.assignment[1].config.durability, Durability::Async);
+        assert_eq!(started.assignment[0].config.durability, Durability::Sync);
+        let back = ConfigChanges::parse(["durability=default"]).unwrap();
+        controller
+            .alter_topic(&name("a"), one, &back)
+            .await
+            .unwrap();
+        assert_eq!(durabilities(&controller), [None, None, None]);
     });
 }
 
@@ -466,7 +509,10 @@ fn every_write_of_the_controller_is_fenced_and_within_bounds() {
             let before = store.writes().len();
             controller.create_topic(topic("a", 1, 1000)).await.unwrap();
             let changes = ConfigChanges::parse(["flush_ms=3"]).unwrap();
-            controller.alter_topic(&name("a"), &changes).await.unwrap();
+            controller
+                .alter_topic(&name("a"), None, &changes)
+                .await
+                .unwrap();
             controller
                 .set_broker_life(BrokerLife::Active)
                 .await

@@ -8,13 +8,13 @@
 //! **Delete**: the mark in `/topics/{name}` commits; the topic is gone for its users. The brokers remove its
 //! data, then the nodes go, `/topics/{name}` last, so that a crash anywhere leaves it on the list.
 
-use ringlog_record::{BrokerId, LeaderEpoch, TopicId};
+use ringlog_record::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 
 use super::error::{AlterTopicError, ControllerError, CreateTopicError, DeleteTopicError};
 use super::image::{Deleting, Image, Stored, Topic, children};
 use super::placement::choose_slots;
-use super::{Controller, CreatedTopic, DeletingTopic};
-use crate::config::{ConfigChanges, TopicConfig, TopicOverrides};
+use super::{Controller, CreatedTopic, DeletingTopic, PartitionAssignment};
+use crate::config::{ConfigChanges, PartitionOverrides, TopicConfigs, TopicOverrides};
 use crate::ids::{ChunkIndex, Slot};
 use crate::limits;
 use crate::paths;
@@ -52,7 +52,7 @@ impl<S: MetadataStore> Controller<S> {
         }
         let overrides = TopicOverrides::default().changed_by(&new.config);
         self.check_new(&new)?;
-        let config = overrides.resolve(new.replication_factor)?;
+        let config = TopicConfigs::resolve(&overrides, &[], new.replication_factor)?;
         let topic = self.plan(&new, overrides, config);
         let ops = creation(&topic)?;
         let commit = commit_of_creation(&topic)?;
@@ -68,6 +68,37 @@ impl<S: MetadataStore> Controller<S> {
         let created = self.created(&topic);
         self.image.topics.insert(new.name, topic);
         Ok(created)
+    }
+
+    /// The partitions that a topic would have on this broker. Nothing is written.
+    ///
+    /// # Errors
+    /// [`CreateTopicError`], as far as it can be told without the store.
+    pub fn plan_topic(&self, new: &NewTopic) -> Result<Vec<PartitionAssignment>, CreateTopicError> {
+        self.check_new(new)?;
+        let overrides = TopicOverrides::default().changed_by(&new.config);
+        let config = TopicConfigs::resolve(&overrides, &[], new.replication_factor)?;
+        Ok(self.created(&self.plan(new, overrides, config)).assignment)
+    }
+
+    /// The partitions of a topic on this broker as they would be with changes. Nothing is written.
+    ///
+    /// # Errors
+    /// [`AlterTopicError`], as far as it can be told without the store.
+    pub fn plan_change(
+        &self,
+        name: &TopicName,
+        partition: Option<PartitionIndex>,
+        changes: &ConfigChanges,
+    ) -> Result<Vec<PartitionAssignment>, AlterTopicError> {
+        let (_, configs) = self.altered(name, partition, changes)?;
+        let assignment = self.image.assignment_of(self.broker).into_iter();
+        let of_topic = assignment.filter(|one| one.topic == *name);
+        let changed = of_topic.map(|one| PartitionAssignment {
+            config: configs.of(one.partition),
+            ..one
+        });
+        Ok(changed.collect())
     }
 
     /// A topic of an earlier call whose outcome was unknown, when it is the one that is asked for.
@@ -122,7 +153,7 @@ impl<S: MetadataStore> Controller<S> {
         Ok(())
     }
 
-    fn plan(&self, new: &NewTopic, overrides: TopicOverrides, config: TopicConfig) -> Topic {
+    fn plan(&self, new: &NewTopic, overrides: TopicOverrides, config: TopicConfigs) -> Topic {
         let mut load = self.image.slot_load(self.broker);
         let slots = choose_slots(&mut load, self.shards, new.partitions);
         let place = |slot: &Slot| Placement::settled(vec![self.broker], *slot);
@@ -135,7 +166,7 @@ impl<S: MetadataStore> Controller<S> {
                     broker_epoch: self.broker_epoch,
                 }],
                 elr: Vec::new(),
-                min_isr: config.min_isr,
+                min_isr: config.topic.min_isr,
                 recovery: false,
                 controller_epoch: self.fence.epoch,
             }),
@@ -145,6 +176,7 @@ impl<S: MetadataStore> Controller<S> {
             topic_id: new.topic_id,
             partitions: new.partitions,
             config: overrides,
+            partition_config: Vec::new(),
             state: TopicState::Active,
         });
         Topic {
@@ -223,33 +255,60 @@ impl<S: MetadataStore> Controller<S> {
         Ok(())
     }
 
-    /// Changes settings of a topic, durably, and returns those that it has then.
+    /// Changes settings of a topic, or of one of its partitions, durably, and returns those that it has then.
     ///
     /// # Errors
     /// [`AlterTopicError`].
     pub async fn alter_topic(
         &mut self,
         name: &TopicName,
+        partition: Option<PartitionIndex>,
         changes: &ConfigChanges,
-    ) -> Result<(TopicId, TopicConfig), AlterTopicError> {
+    ) -> Result<(TopicId, TopicConfigs), AlterTopicError> {
         self.refresh_if_stale().await?;
-        let Some(topic) = self.image.topics.get(name) else {
-            return Err(AlterTopicError::NotFound { name: name.clone() });
-        };
-        let mut record = topic.record.clone();
-        let overrides = record.record.body.config.changed_by(changes);
-        let config = overrides.resolve(topic.replicas())?;
-        let topic_id = topic.id();
-        if overrides == record.record.body.config {
+        let (record, config) = self.altered(name, partition, changes)?;
+        let topic_id = record.record.body.topic_id;
+        let is_same = |topic: &Topic| topic.record.record == record.record;
+        if self.image.topics.get(name).is_some_and(is_same) {
             return Ok((topic_id, config));
         }
-        record.record.body.config = overrides;
         let record = self.set_topic(name, record).await?;
         if let Some(topic) = self.image.topics.get_mut(name) {
             topic.record = record;
-            topic.config = config;
+            topic.config = config.clone();
         }
         Ok((topic_id, config))
+    }
+
+    /// What a topic would be with changes.
+    fn altered(
+        &self,
+        name: &TopicName,
+        partition: Option<PartitionIndex>,
+        changes: &ConfigChanges,
+    ) -> Result<(Stored<TopicRecord>, TopicConfigs), AlterTopicError> {
+        let Some(topic) = self.image.topics.get(name) else {
+            return Err(AlterTopicError::NotFound { name: name.clone() });
+        };
+        let mut altered = topic.record.clone();
+        let record = &mut altered.record.body;
+        match partition {
+            None => record.config = record.config.changed_by(changes),
+            Some(partition) if partition.get() < record.partitions => {
+                record.partition_config =
+                    PartitionOverrides::changed_by(&record.partition_config, partition, changes)?;
+            }
+            Some(partition) => {
+                return Err(AlterTopicError::NoSuchPartition {
+                    name: name.clone(),
+                    partition,
+                    partitions: record.partitions,
+                });
+            }
+        }
+        let replicas = topic.replicas();
+        let configs = TopicConfigs::resolve(&record.config, &record.partition_config, replicas)?;
+        Ok((altered, configs))
     }
 
     /// Writes `/topics/{name}` and returns it at its new version.
@@ -332,7 +391,7 @@ fn created(topic: &Topic, broker: BrokerId) -> CreatedTopic {
     CreatedTopic {
         name: topic.name.clone(),
         topic_id: topic.id(),
-        config: topic.config,
+        config: topic.config.topic,
         assignment: topic.assignment_of(broker).collect(),
     }
 }

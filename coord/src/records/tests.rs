@@ -69,6 +69,7 @@ fn golden_json_of_every_record() {
             topic_id: TopicId::new(10),
             partitions: 4,
             config: TopicOverrides::default().changed_by(&changes),
+            partition_config: Vec::new(),
             state: TopicState::Active,
         },
         &format!(

@@ -12,7 +12,9 @@ use ringlog_record::{LeaderEpoch, Offset, ProducerStamp, TimestampMs};
 
 use crate::config::Durability;
 use crate::error::AppendError;
-use crate::limits::{FLUSH_GROUP_BYTES_MAX, PENDING_BYTES_MAX, WRITE_BEHIND_BYTES};
+use crate::limits::{
+    CHUNK_BYTES_MAX, FLUSH_GROUP_BYTES_MAX, PENDING_BYTES_MAX, WRITE_BEHIND_BYTES,
+};
 use crate::log::{Appended, LogInner, LogState};
 use crate::producers::{ProducerError, StoredBatch, Verdict};
 use crate::tail::ChunkBytes;
@@ -43,6 +45,7 @@ impl LogInner {
             Wanted::Append(checked) => checked,
             Wanted::Stored(stored) => return self.stored_before(batches, stored),
         };
+        self.check_reserved(checked.records)?;
         self.make_room(batches.len())?;
         let appended = {
             let state = &mut *self.state.borrow_mut();
@@ -77,15 +80,14 @@ impl LogInner {
             state.epochs.begin(epoch, base_offset);
             state.log_end = log_end;
             if let Some(stamp) = checked.producer {
+                let kept_end = state.kept_end();
                 let batch = StoredBatch {
                     epoch: stamp.epoch,
                     base_sequence: stamp.base_sequence,
                     records: u32::try_from(checked.records).unwrap_or(u32::MAX),
                     base_offset,
                 };
-                state
-                    .producers
-                    .note(stamp.id, batch, now, state.durable_end);
+                state.producers.note(stamp.id, batch, now, kept_end);
             }
             state.appended_bytes += batches.len() as u64;
             if let Some(active) = state.segments.values_mut().next_back() {
@@ -102,6 +104,7 @@ impl LogInner {
         self.env.counters.appended_bytes.add(batches.len() as u64);
         self.request_flush();
         self.prepare_next_if_due();
+        self.reserve_offsets_if_due();
         Ok(appended)
     }
 
@@ -158,6 +161,13 @@ impl LogInner {
                 Verdict::Stored(stored) => return Ok(Wanted::Stored(stored)),
             }
         }
+        if state.is_moving {
+            return Err(self.throttled());
+        }
+        if state.memory.is_some() {
+            // It needs no space on the device, and nothing of it is pending.
+            return Ok(Wanted::Append(checked));
+        }
         if state.is_without_space() || !self.env.space.has_room() {
             self.env.counters.appends_without_space.add(1);
             return Err(AppendError::NoSpace);
@@ -175,10 +185,13 @@ impl LogInner {
 
     /// Makes sure that the active segment and the open chunk have room for `len` bytes.
     fn make_room(&self, len: usize) -> Result<(), AppendError> {
+        if self.state.borrow().memory.is_some() {
+            return self.make_room_in_memory(len);
+        }
         let chunk = {
             let state = &mut *self.state.borrow_mut();
             self.make_room_in_segment(state, len as u64)?;
-            state.tail.chunk_for(len)
+            state.tail.chunk_for(len, CHUNK_BYTES_MAX)
         };
         // The log is not borrowed here, since making room may evict chunks of any log, this one included.
         if let Some(bytes) = chunk {
@@ -189,7 +202,7 @@ impl LogInner {
     }
 
     /// A buffer as large as wanted, or as needed when memory is short: then chunks of any log are evicted.
-    fn chunk_buffer(&self, bytes: ChunkBytes) -> Option<AlignedBuf> {
+    pub(crate) fn chunk_buffer(&self, bytes: ChunkBytes) -> Option<AlignedBuf> {
         let reactor = &self.env.reactor;
         loop {
             let found = reactor
@@ -208,6 +221,9 @@ impl LogInner {
         let now = self.env.reactor.now();
         let due = {
             let state = self.state.borrow();
+            if state.memory.is_some() {
+                return;
+            }
             let is_urgent = state.config.durability != Durability::Async
                 || state.is_closed
                 || state.tail.unsubmitted_bytes() >= WRITE_BEHIND_BYTES;

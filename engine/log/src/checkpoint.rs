@@ -8,7 +8,8 @@
 //!       8   CRC-32C           u32       of byte 12 to the end of the body
 //!      12   version           u16       1
 //!      14   flags             u16       bit 0: closed cleanly, nothing was written since;
-//!                                      bit 1: it has producers, see [`producers`]
+//!                                      bit 1: it has producers, see [`producers`];
+//!                                      bit 2: the log is in memory only, see below
 //!      16   sequence          u64       the slot with the higher one counts; its lowest bit is the slot
 //!      24   durable end       u64       offset
 //!      32   durable position  u64       where the durable end lies in the active segment
@@ -23,6 +24,9 @@
 //!      96   epochs            16 bytes each: epoch u32, 0 u32, start offset u64
 //!           index entries     24 bytes each: offset u64, position u64, largest time stamp before i64
 //! ```
+//!
+//! The checkpoint of a log that is in memory only describes what is found when it is opened anew: an empty log, whose
+//! start and durable end is an offset above all that may have been given out.
 
 mod producers;
 
@@ -51,6 +55,7 @@ const MAGIC: [u8; 8] = *b"RLOGCKP1";
 const VERSION: u16 = 1;
 const FLAG_CLEAN: u16 = 1;
 const FLAG_PRODUCERS: u16 = 2;
+const FLAG_MEMORY: u16 = 4;
 const CRC_START: usize = 12;
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -125,6 +130,8 @@ pub(crate) struct Checkpoint {
     pub(crate) is_clean: bool,
     /// It counts only with the producers of its sequence number.
     pub(crate) has_producers: bool,
+    /// No file holds records: the log was in memory only, and what it held is gone.
+    pub(crate) is_memory: bool,
     pub(crate) sequence: u64,
     pub(crate) durable_end: Offset,
     pub(crate) durable_position: u64,
@@ -178,7 +185,9 @@ impl Checkpoint {
 
     fn flags(&self) -> u16 {
         let flag = |is_set, flag| if is_set { flag } else { 0 };
-        flag(self.is_clean, FLAG_CLEAN) | flag(self.has_producers, FLAG_PRODUCERS)
+        flag(self.is_clean, FLAG_CLEAN)
+            | flag(self.has_producers, FLAG_PRODUCERS)
+            | flag(self.is_memory, FLAG_MEMORY)
     }
 
     /// The checkpoint at the front of a slot, if there is a whole one.
@@ -207,6 +216,7 @@ impl Checkpoint {
         let checkpoint = Self {
             is_clean: header.flags.get() & FLAG_CLEAN != 0,
             has_producers: header.flags.get() & FLAG_PRODUCERS != 0,
+            is_memory: header.flags.get() & FLAG_MEMORY != 0,
             sequence: header.sequence.get(),
             durable_end: Offset::new(header.durable_end.get()),
             durable_position: header.durable_position.get(),
@@ -228,7 +238,10 @@ impl Checkpoint {
             let offsets = self.active_base..self.durable_end;
             offsets.contains(&entry.offset) && entry.position < self.durable_position
         };
+        let is_empty = (self.log_start, self.active_base) == (self.durable_end, self.durable_end)
+            && self.durable_position == 0;
         self.active_base <= self.durable_end
+            && (!self.is_memory || is_empty)
             && self.log_start <= self.durable_end
             && self.durable_end <= Offset::MAX
             && self.durable_position <= SEGMENT_BYTES_MAX

@@ -67,7 +67,7 @@ impl LogInner {
         let (file, checkpoint, producers, durable_bytes) = {
             let state = &mut *self.state.borrow_mut();
             state.producers.expire(now);
-            let producers = state.producers.below(state.durable_end);
+            let producers = state.producers.below(state.kept_end());
             let mut checkpoint = state.to_checkpoint(state.checkpoint.sequence + 1);
             checkpoint.has_producers = !producers.is_empty();
             (
@@ -86,7 +86,10 @@ impl LogInner {
         state.checkpoint.is_clean = checkpoint.is_clean;
         state.checkpoint.log_start = checkpoint.log_start;
         state.checkpoint.latest_epoch = checkpoint.epochs.entries().last().copied();
-        state.epochs.forget_below(checkpoint.log_start);
+        if let Some(memory) = &mut state.memory {
+            memory.reserved = checkpoint.log_start;
+        }
+        state.epochs.forget_below(state.log_start());
         self.env.counters.checkpoints.add(1);
         Ok(())
     }
@@ -109,6 +112,9 @@ impl LogInner {
         }
         self.env.cold.forget(&self.me);
         self.changed.notify();
+        self.changed
+            .wait(|| (!self.state.borrow().is_moving).then_some(()))
+            .await;
         self.flush_all().await?;
         self.changed.wait(|| self.is_at_rest().then_some(())).await;
         let written = self.write_checkpoint().await;
@@ -118,7 +124,7 @@ impl LogInner {
 
     /// Whether nothing is left to do in the directory: every segment stands under its own name, and no file is being
     /// prepared.
-    fn is_at_rest(&self) -> bool {
+    pub(crate) fn is_at_rest(&self) -> bool {
         let state = self.state.borrow();
         let is_preparing = matches!(state.next, NextFile::Preparing(_));
         let are_at_rest = state.segments.values().all(Segment::is_at_rest) && !is_preparing;
@@ -148,10 +154,13 @@ impl LogState {
     /// Whether the log is closed and nothing is left to write, so that the next open need not scan.
     fn is_closed_durably(&self) -> bool {
         let is_at_rest = self.segments.values().all(Segment::is_at_rest);
-        self.is_closed && self.durable_end == self.log_end && is_at_rest
+        self.is_closed && self.kept_end() == self.log_end && is_at_rest
     }
 
     fn to_checkpoint(&self, sequence: u64) -> Checkpoint {
+        if self.memory.is_some() {
+            return self.to_checkpoint_in_memory(sequence);
+        }
         let active = self.segment_of_durable_end();
         let position = active.map_or(0, |active| active.durable_bytes);
         let index = active.map(|active| {
@@ -167,6 +176,7 @@ impl LogState {
         Checkpoint {
             is_clean: self.is_closed_durably(),
             has_producers: false,
+            is_memory: false,
             sequence,
             durable_end: self.durable_end,
             durable_position: position,

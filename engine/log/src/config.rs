@@ -1,8 +1,12 @@
 //! The settings of a log.
 
+use ringlog_reactor::BufferPool;
 use ringlog_record::batch::TimestampType;
 
-use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENT_CLASSES_BYTES};
+use crate::limits::{
+    BLOCK_BYTES, RETENTION_BYTES_IN_MEMORY, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    SEGMENT_CLASSES_BYTES,
+};
 
 /// When an append counts as stable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,7 +16,7 @@ pub enum Durability {
     Sync,
     /// At once; it is written behind within `flush_ms`.
     Async,
-    /// At once, and never written. Reserved: a log refuses to open with it.
+    /// At once, and never written: the records are gone when the log is opened anew.
     Memory,
 }
 
@@ -23,7 +27,8 @@ pub struct LogConfig {
     pub durability: Durability,
     /// How long records are kept after they were appended; for ever without.
     pub retention_ms: Option<u64>,
-    /// How many bytes are kept at least; all without.
+    /// How many bytes are kept at least; all without. With `memory`, how many are kept at most, those apart of one append
+    /// that is larger; [`RETENTION_BYTES_IN_MEMORY`] without.
     pub retention_bytes: Option<u64>,
     /// Size of a full-grown segment.
     pub segment_bytes: u64,
@@ -35,6 +40,12 @@ pub struct LogConfig {
     pub max_batch_bytes: u32,
     /// Whose time stamps records carry.
     pub timestamp_type: TimestampType,
+}
+
+/// What a chunk of so many bytes takes of the pool.
+pub(crate) fn chunk_capacity_bytes(len: u64) -> u64 {
+    let capacity = usize::try_from(len).ok().and_then(BufferPool::capacity_for);
+    capacity.map_or(len, |capacity| capacity as u64)
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -74,7 +85,16 @@ impl LogConfig {
         } else {
             fallback.unwrap_or(largest)
         });
-        bytes.next_multiple_of(crate::limits::BLOCK_BYTES)
+        bytes.next_multiple_of(BLOCK_BYTES)
+    }
+
+    /// Bytes of memory that a log in memory may hold: what is to be kept, and at least the largest batch with the partial
+    /// block before it.
+    pub fn memory_bytes(&self) -> u64 {
+        let kept_bytes = self.retention_bytes.unwrap_or(RETENTION_BYTES_IN_MEMORY);
+        kept_bytes.max(chunk_capacity_bytes(
+            u64::from(self.max_batch_bytes) + BLOCK_BYTES,
+        ))
     }
 
     /// The size of a file that serves a log while its next one is still being prepared: not above that of the file which

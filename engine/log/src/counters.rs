@@ -55,6 +55,8 @@ pub struct LogCounters {
     pub appends_throttled: Counter,
     /// Appends of idempotent producers that were in the log already.
     pub appends_duplicate: Counter,
+    /// Memory of records that left logs in memory: by their bound, by age, or deleted.
+    pub memory_dropped_bytes: Counter,
     /// Segments removed by retention or `delete_records`.
     pub segments_removed: Counter,
     /// Logs that failed for good.

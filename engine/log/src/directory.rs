@@ -25,6 +25,13 @@ pub(crate) struct Entry {
     pub(crate) len_bytes: u64,
 }
 
+impl Entry {
+    /// Whether records may be in it.
+    pub(crate) fn holds_records(&self) -> bool {
+        matches!(self.name, FileName::Segment(_) | FileName::Next)
+    }
+}
+
 /// How to open a file of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {

@@ -24,7 +24,10 @@ impl LogInner {
     /// stands in the way asks for a flush again.
     pub(crate) fn begin_group(log: &Rc<Self>) -> Option<FlushGroup> {
         let state = &mut *log.state.borrow_mut();
-        if state.failure.is_some() || state.in_flight.len() >= groups_in_flight_max() {
+        if state.memory.is_some()
+            || state.failure.is_some()
+            || state.in_flight.len() >= groups_in_flight_max()
+        {
             return None;
         }
         let base = state.tail.next_group_segment()?;
@@ -111,7 +114,7 @@ impl LogInner {
                 self.start_checkpoint(state);
             }
             let admitted = state.tail.capacities_between(before, state.durable_end);
-            let is_sync = state.config.durability == Durability::Sync;
+            let is_sync = state.durability() == Durability::Sync;
             let moved = is_sync && state.durable_end > before;
             (
                 moved.then(|| state.stable_end()),
@@ -133,6 +136,9 @@ impl LogInner {
 
     /// Waits until everything appended so far is on the device.
     pub(crate) async fn flush_all(&self) -> Result<(), LogFailure> {
+        if self.state.borrow().memory.is_some() {
+            return self.check_failure();
+        }
         let wanted = self.state.borrow().log_end;
         if let Some(me) = self.me.upgrade() {
             self.env.flusher.flush(&me, self.env.reactor.now());

@@ -122,9 +122,6 @@ pub enum OpenError {
     /// The log is damaged, and left as it is.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
-    /// `memory` durability does not exist yet.
-    #[error("durability `memory` is reserved and not available in this version")]
-    MemoryDurability,
 }
 
 /// Why batches were not appended. Nothing of them was.

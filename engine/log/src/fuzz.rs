@@ -66,6 +66,7 @@ pub fn checkpoint_samples() -> Vec<Vec<u8>> {
     let full = Checkpoint {
         is_clean: true,
         has_producers: false,
+        is_memory: false,
         sequence: 7,
         durable_end: Offset::new(300),
         durable_position: 200_000,
@@ -81,6 +82,7 @@ pub fn checkpoint_samples() -> Vec<Vec<u8>> {
     let empty = Checkpoint {
         is_clean: false,
         has_producers: false,
+        is_memory: false,
         sequence: 8,
         durable_end: Offset::ZERO,
         durable_position: 0,
@@ -91,7 +93,33 @@ pub fn checkpoint_samples() -> Vec<Vec<u8>> {
         index: SparseIndex::default(),
         ..full
     };
-    vec![full.encode(), empty.encode()]
+    vec![full.encode(), empty.encode(), checkpoint_in_memory(70)]
+}
+
+/// The first slot of the checkpoint of a log in memory that goes on at `start`.
+pub fn checkpoint_in_memory(start: u64) -> Vec<u8> {
+    let start = Offset::new(start);
+    let epochs = EpochCache::from_entries(vec![EpochStart {
+        epoch: LeaderEpoch::new(3),
+        start,
+    }]);
+    let checkpoint = Checkpoint {
+        is_clean: false,
+        has_producers: false,
+        is_memory: true,
+        sequence: 2,
+        durable_end: start,
+        durable_position: 0,
+        active_base: start,
+        log_start: start,
+        high_watermark: start,
+        first_append: None,
+        last_append: None,
+        max_timestamp: TimestampMs::NONE,
+        epochs: epochs.unwrap_or_default(),
+        index: SparseIndex::default(),
+    };
+    checkpoint.encode()
 }
 
 /// The index file of a segment with entries.
@@ -114,6 +142,7 @@ pub fn checkpoint_of(is_clean: bool, active: u64, end: u64, position: usize) -> 
     };
     let checkpoint = Checkpoint {
         has_producers: false,
+        is_memory: false,
         is_clean,
         sequence: 2,
         durable_end: Offset::new(end),

@@ -6,7 +6,7 @@
 //! - **log start**: the first offset that can be read; moved by retention and `delete_records` only.
 //! - **log end**: the offset behind the last record; moved by appends.
 //! - **durable end**: the offset behind the last record that is on the device; moved by flush groups.
-//! - **stable end**: what this replica has for good: the durable end, or the log end under `async`.
+//! - **stable end**: what this replica has for good: the durable end, or the log end under `async` and `memory`.
 //! - **high watermark**: what all in-sync replicas have; the log only keeps it for whoever replicates.
 //! - **segment**: one file of the log, named for its base offset; the last one is active, the others are sealed.
 //! - **flush group**: what is written and synced at once, at most 4 MiB; one of a log is in flight.
@@ -39,6 +39,7 @@ pub mod limits;
 mod log;
 #[cfg(feature = "bench")]
 pub mod lookup;
+mod memory;
 mod names;
 mod next_file;
 pub mod omit;

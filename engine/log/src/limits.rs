@@ -98,6 +98,16 @@ pub const PREPARATION_MS_MAX: u64 = 10_000;
 /// How long to wait before asking again for space that the file system did not have, in milliseconds.
 pub const SPACE_RETRY_MS: u64 = 500;
 
+/// What a log in memory keeps when nothing else is said, in bytes.
+pub const RETENTION_BYTES_IN_MEMORY: u64 = 16 << 20;
+
+/// Offsets that a log in memory reserves ahead of those that it gives out. It reserves anew when half of them are given
+/// out, and appends wait for that only when all are.
+pub const OFFSETS_RESERVED: u64 = 4 << 20;
+
+/// Chunks of a log in memory are at most this part of what it may hold, so that little leaves at a time.
+pub const CHUNKS_IN_MEMORY_MIN: u64 = 16;
+
 /// Bytes waiting at which a log of `async` durability is flushed before its time.
 pub const WRITE_BEHIND_BYTES: u64 = 1 << 20;
 
@@ -109,6 +119,7 @@ const _: () = assert!(SCAN_BYTES as u64 >= FLUSH_GROUP_BYTES_MAX + BLOCK_BYTES);
 const _: () = assert!(SEGMENT_CLASSES_BYTES[1] >= FLUSH_GROUP_BYTES_MAX);
 const _: () =
     assert!(CHECKPOINT_LAG_BYTES_MAX >= CHECKPOINT_INTERVAL_BYTES + FLUSH_GROUP_BYTES_MAX);
+const _: () = assert!(OFFSETS_RESERVED / 2 >= ringlog_record::limits::BATCH_RECORDS_MAX as u64);
 const _: () = assert!(BACKGROUND_READ_BYTES <= BACKGROUND_IN_FLIGHT_BYTES_MAX);
 const _: () = assert!((BACKGROUND_READ_BYTES as u64).is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(READ_AHEAD_BYTES_MIN <= DISK_READ_BYTES_MAX);

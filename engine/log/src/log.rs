@@ -18,6 +18,7 @@ use crate::env::LogEnv;
 use crate::epochs::EpochCache;
 use crate::error::{AppendError, ChangeError, LogFailure, OpenError, ReadError};
 use crate::flush::GroupEnd;
+use crate::memory::MemoryState;
 use crate::next_file::NextFile;
 use crate::producers::Producers;
 use crate::read::{ReadData, ReadRequest, TimestampOffset};
@@ -58,9 +59,6 @@ impl Log {
         directory: PathBuf,
         config: LogConfig,
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        if config.durability == Durability::Memory {
-            return Err(OpenError::MemoryDurability);
-        }
         let directory = Directory::new(env.reactor.clone(), directory);
         let (state, report) = recovery::recover(&env, &directory, config).await?;
         let id = env.flusher.register();
@@ -73,6 +71,8 @@ impl Log {
             changed: Signal::default(),
             on_stable: RefCell::default(),
         });
+        // A log that has nothing on the device may be meant to be in memory now.
+        inner.settle_medium_or_later().await;
         Ok((Self(inner), report))
     }
 
@@ -97,12 +97,24 @@ impl Log {
         self.0.state.borrow().log_end
     }
 
-    /// The offset behind the last stable record: on the device for `sync`, the log end for `async`. Never goes back.
+    /// The offset behind the last stable record: on the device for `sync`, the log end for the others. Never goes back.
     pub fn stable_end(&self) -> Offset {
         self.0.state.borrow().stable_end()
     }
 
-    /// The offset behind the last record that is on the device.
+    /// What stable means now. It is what the settings say, unless they ask for a log in memory to be on the device or the
+    /// other way round while it holds records: see [`Log::settle_medium`].
+    pub fn durability(&self) -> Durability {
+        self.0.state.borrow().durability()
+    }
+
+    /// Records below were in memory only and are gone: a reader that has not come so far has missed some. Zero for a log
+    /// that lost none.
+    pub fn lost_below(&self) -> Offset {
+        self.0.state.borrow().lost_below
+    }
+
+    /// The offset behind the last record that is on the device. For a log in memory, where it was put there.
     pub fn durable_end(&self) -> Offset {
         self.0.state.borrow().durable_end
     }
@@ -186,17 +198,20 @@ impl Log {
         state.high_watermark = state.high_watermark.max(high_watermark);
     }
 
-    /// Replaces the settings.
+    /// Replaces the settings. Whether the log is in memory or on the device is changed by [`Log::settle_medium`].
+    pub fn set_config(&self, config: LogConfig) {
+        self.0.set_config(config);
+    }
+
+    /// Takes a log to where its durability wants it, to memory or to the device, if it holds no records; one that holds
+    /// some stays where it is, since they would be lost or have to be told apart. Tells whether it is where it should be.
+    /// Appends are throttled meanwhile.
     ///
     /// # Errors
     ///
-    /// [`OpenError::MemoryDurability`] for a durability that does not exist yet.
-    pub fn set_config(&self, config: LogConfig) -> Result<(), OpenError> {
-        if config.durability == Durability::Memory {
-            return Err(OpenError::MemoryDurability);
-        }
-        self.0.set_config(config);
-        Ok(())
+    /// [`ChangeError`]; the log stays where it is.
+    pub async fn settle_medium(&self) -> Result<bool, ChangeError> {
+        self.0.settle_medium().await
     }
 
     /// Rolls the active segment when it is due, and removes segments that are too old or too many. Gives how many
@@ -229,13 +244,21 @@ impl Log {
 
     /// Bytes of batches in the log, those below the log start in its first segment included.
     pub fn size_bytes(&self) -> u64 {
-        self.0
-            .state
-            .borrow()
-            .segments
-            .values()
-            .map(|segment| segment.len_bytes)
-            .sum()
+        let state = self.0.state.borrow();
+        if state.memory.is_some() {
+            return state.tail.data_bytes();
+        }
+        let segments = state.segments.values();
+        segments.map(|segment| segment.len_bytes).sum()
+    }
+
+    /// What the records of a log in memory hold of the pool of buffers.
+    pub fn memory_bytes(&self) -> u64 {
+        let state = self.0.state.borrow();
+        match state.memory {
+            Some(_) => state.tail.held_bytes() as u64,
+            None => 0,
+        }
     }
 
     /// Number of segments, the active one included.
@@ -285,6 +308,12 @@ pub(crate) struct InFlight {
 /// What changes of a log.
 pub(crate) struct LogState {
     pub(crate) config: LogConfig,
+    /// What is different where the log is in memory only.
+    pub(crate) memory: Option<MemoryState>,
+    /// It is on its way to memory or to the device: nothing is appended.
+    pub(crate) is_moving: bool,
+    /// Records below were in memory only and are gone.
+    pub(crate) lost_below: Offset,
     /// Where the log starts once the next checkpoint is durable; see [`LogState::log_start`].
     pub(crate) wanted_log_start: Offset,
     pub(crate) log_end: Offset,
@@ -312,13 +341,34 @@ pub(crate) struct LogState {
 impl LogState {
     /// The first offset that can be read. It moves when that is durable, so that it never goes back.
     pub(crate) fn log_start(&self) -> Offset {
-        self.checkpoint.log_start
+        match &self.memory {
+            Some(memory) => memory.log_start,
+            None => self.checkpoint.log_start,
+        }
     }
 
     pub(crate) fn stable_end(&self) -> Offset {
-        match self.config.durability {
-            Durability::Async => self.log_end,
-            Durability::Sync | Durability::Memory => self.durable_end.max(self.stable_floor),
+        match self.durability() {
+            Durability::Async | Durability::Memory => self.log_end,
+            Durability::Sync => self.durable_end.max(self.stable_floor),
+        }
+    }
+
+    /// What stable means now.
+    pub(crate) fn durability(&self) -> Durability {
+        match (&self.memory, self.config.durability) {
+            (Some(_), _) => Durability::Memory,
+            // It is to be in memory once it is empty, and promises no less until then.
+            (None, Durability::Memory) => Durability::Sync,
+            (None, durability) => durability,
+        }
+    }
+
+    /// The offset behind the last record that the log is done with: nothing has to be done for it any more.
+    pub(crate) fn kept_end(&self) -> Offset {
+        match self.memory {
+            Some(_) => self.log_end,
+            None => self.durable_end,
         }
     }
 

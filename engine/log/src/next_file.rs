@@ -62,6 +62,9 @@ impl LogInner {
     /// Has the next file prepared once the active segment is half full, or earlier if it fills fast.
     pub(crate) fn prepare_next_if_due(&self) {
         let state = &mut *self.state.borrow_mut();
+        if state.memory.is_some() {
+            return;
+        }
         let Some(active) = state.active() else { return };
         if let NextFile::Preparing(leisure) = &state.next
             && active.len_bytes >= active.capacity_bytes / 8 * 7

@@ -24,11 +24,13 @@ pub enum Step {
     CheckpointRewrite,
     /// The durable log start before segments below it are removed.
     LogStartBeforeRemoval,
+    /// The durable reservation of offsets before a log in memory gives them out.
+    OffsetReservation,
 }
 
 impl Step {
     /// All steps.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SyncBeforeAck,
         Self::DirectorySync,
         Self::SyncAfterRecovery,
@@ -38,6 +40,7 @@ impl Step {
         Self::OfflineAfterFailedSync,
         Self::CheckpointRewrite,
         Self::LogStartBeforeRemoval,
+        Self::OffsetReservation,
     ];
 
     /// Its name on a command line.
@@ -52,6 +55,7 @@ impl Step {
             Self::OfflineAfterFailedSync => "offline-after-failed-sync",
             Self::CheckpointRewrite => "checkpoint-rewrite",
             Self::LogStartBeforeRemoval => "log-start-before-removal",
+            Self::OffsetReservation => "offset-reservation",
         }
     }
 

@@ -175,10 +175,23 @@ impl LogInner {
     }
 }
 
+impl LogState {
+    /// Bytes of the open chunk from which on a reader gets its memory, so that the next append needs another one. Where
+    /// chunks are all that there is, one is not given up half empty.
+    fn share_from_bytes(&self) -> u64 {
+        let half = match self.memory {
+            Some(_) => self.tail.open_capacity_bytes() as u64 / 2,
+            None => 0,
+        };
+        half.max(SHARE_FROM_BYTES)
+    }
+}
+
 fn read_memory(state: &mut LogState, request: &ReadRequest) -> ReadData {
     let mut selection = Selection::new(request);
     let mut slices = Vec::new();
-    for (_, data) in state.tail.chunks_from(request.offset, SHARE_FROM_BYTES) {
+    let share_from_bytes = state.share_from_bytes();
+    for (_, data) in state.tail.chunks_from(request.offset, share_from_bytes) {
         let (mut from, mut to, mut is_done) = (0, 0, false);
         for batch in batches(&data).flatten() {
             if selection.is_before(&batch) {

@@ -11,6 +11,7 @@
 //! for a batch. And what is found valid may never have been synced: the last flush group is written anew
 //! and the file synced before anything of it counts as durable.
 
+mod memory;
 mod torn;
 mod walk;
 
@@ -20,7 +21,7 @@ use ringlog_record::{LeaderEpoch, Offset};
 
 use self::walk::{Named, Recovering};
 use crate::checkpoint::{self, CheckpointState};
-use crate::config::LogConfig;
+use crate::config::{Durability, LogConfig};
 use crate::directory::{Directory, Entry};
 use crate::env::LogEnv;
 use crate::error::{FileError, OpenError};
@@ -76,6 +77,18 @@ pub(crate) async fn recover(
     let (checkpoint, producers) = whole
         .map(|whole| (whole.checkpoint, whole.producers))
         .unzip();
+    let is_in_memory = match &checkpoint {
+        Some(checkpoint) => checkpoint.is_memory,
+        None => config.durability == Durability::Memory && !files.iter().any(Entry::holds_records),
+    };
+    if is_in_memory {
+        let found = memory::Found {
+            file,
+            checkpoint,
+            producers: producers.unwrap_or_default(),
+        };
+        return memory::recover(directory, config, &files, found).await;
+    }
     let log_start = checkpoint.as_ref().map(|found| found.log_start);
     let named = remove_leftovers(directory, &files, log_start.unwrap_or(Offset::ZERO)).await?;
 
@@ -145,6 +158,9 @@ pub(crate) async fn recover(
         .map_or((log_end, 0), |active| (active.base, active.len_bytes));
     let state = LogState {
         config,
+        memory: None,
+        is_moving: false,
+        lost_below: Offset::ZERO,
         wanted_log_start: report.log_start,
         log_end,
         durable_end: log_end,

@@ -14,9 +14,13 @@ use crate::segment::Segment;
 impl LogInner {
     pub(crate) async fn apply_retention(&self) -> Result<usize, ChangeError> {
         self.check_changeable()?;
+        self.settle_medium_or_later().await;
         let now = self.now_ms();
         let log_start = {
             let state = &mut *self.state.borrow_mut();
+            if state.memory.is_some() {
+                return Ok(self.apply_retention_in_memory(state, now));
+            }
             if state.active_is_due(now) {
                 let used_bytes = state.active().map_or(0, |active| active.len_bytes);
                 let file_bytes = state.config.file_bytes(0, used_bytes);
@@ -33,7 +37,7 @@ impl LogInner {
         let now = self.now_ms();
         let log_start = {
             let state = self.state.borrow();
-            if state.is_ended() {
+            if state.is_ended() || state.memory.is_some() {
                 return;
             }
             state.log_start_by_retention(now)
@@ -56,7 +60,7 @@ impl LogInner {
                     log_end,
                 });
             }
-            before <= state.durable_end
+            before <= state.kept_end()
         };
         // Under `async` the records to be deleted may be in memory only. Those on the device do not wait for others
         // behind them: they may be deleted because it is full.
@@ -64,6 +68,7 @@ impl LogInner {
             self.flush_all().await?;
         }
         self.move_log_start(before).await?;
+        self.settle_medium_or_later().await;
         Ok(self.state.borrow().log_start())
     }
 
@@ -78,6 +83,9 @@ impl LogInner {
     async fn move_log_start(&self, log_start: Offset) -> Result<usize, ChangeError> {
         let is_durable = {
             let state = &mut *self.state.borrow_mut();
+            if state.memory.is_some() {
+                return Ok(self.move_log_start_in_memory(state, log_start));
+            }
             state.wanted_log_start = state.wanted_log_start.max(log_start);
             state.log_start() >= log_start
         };
@@ -116,7 +124,7 @@ impl LogInner {
 }
 
 impl LogState {
-    fn active_is_due(&self, now: TimestampMs) -> bool {
+    pub(crate) fn active_is_due(&self, now: TimestampMs) -> bool {
         let Some(active) = self
             .active()
             .filter(|active| active.len_bytes > 0 && active.is_at_rest())
@@ -187,6 +195,6 @@ impl LogState {
 }
 
 /// Time from `since` to `now`; none when the clock went back.
-fn age(now: TimestampMs, since: TimestampMs) -> Duration {
+pub(crate) fn age(now: TimestampMs, since: TimestampMs) -> Duration {
     Duration::from_millis(u64::try_from(now.get().saturating_sub(since.get())).unwrap_or(0))
 }

@@ -14,6 +14,8 @@ pub(crate) enum SegmentFile {
     Open { file: File, name: SegmentName },
     /// It is sealed: opened by who reads it.
     Closed,
+    /// There is none: the log is in memory only.
+    Nowhere,
 }
 
 /// Under which name a file stands in the directory, durably.
@@ -99,16 +101,16 @@ impl Segment {
 
     /// Closes the file of a sealed segment.
     pub(crate) fn close_file(&mut self) {
-        if self.is_at_rest() {
+        if self.is_at_rest() && !matches!(self.file, SegmentFile::Nowhere) {
             self.file = SegmentFile::Closed;
         }
     }
 
-    /// Whether its file is there under its own name.
+    /// Whether its file is there under its own name, or it has none.
     pub(crate) fn is_at_rest(&self) -> bool {
         match &self.file {
             SegmentFile::Open { name, .. } => *name == SegmentName::BaseOffset,
-            SegmentFile::Closed => true,
+            SegmentFile::Closed | SegmentFile::Nowhere => true,
             SegmentFile::Awaited => false,
         }
     }

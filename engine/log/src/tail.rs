@@ -99,6 +99,8 @@ pub(crate) struct Tail {
     /// Offset behind the last chunk that was given to a flush group.
     submitted_end: Offset,
     chunk_bytes: usize,
+    /// What all chunks hold of the pool.
+    held_bytes: usize,
 }
 
 /// Bytes of a span's position within its memory. A chunk is far smaller than 4 GiB.
@@ -134,7 +136,20 @@ impl Tail {
             carry,
             submitted_end: end_offset,
             chunk_bytes: CHUNK_BYTES_MIN,
+            held_bytes: 0,
         }
+    }
+
+    /// What the chunks hold of the pool, the open one included.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Bytes of batches in the chunks.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        let open = self.open.as_ref().map_or(0, |open| open.span.data_bytes());
+        let sealed = self.chunks.iter().map(|chunk| chunk.span.data_bytes());
+        open + sealed.sum::<u64>()
     }
 
     /// Goes on at the start of another segment.
@@ -166,8 +181,9 @@ impl Tail {
             .unwrap_or(self.end_offset)
     }
 
-    /// What a new chunk must hold for `len` bytes of batches, if the open one has no room for them.
-    pub(crate) fn chunk_for(&self, len: usize) -> Option<ChunkBytes> {
+    /// What a new chunk must hold for `len` bytes of batches, if the open one has no room for them. More than `bytes_max`
+    /// is not wanted unless it is needed.
+    pub(crate) fn chunk_for(&self, len: usize, bytes_max: usize) -> Option<ChunkBytes> {
         let fits = self.open.as_ref().is_some_and(|open| {
             in_memory(&open.span, self.end) + len <= open.buf.capacity()
                 && open.span.data_bytes() + len as u64 <= FLUSH_GROUP_BYTES_MAX
@@ -175,7 +191,7 @@ impl Tail {
         let needed = in_block(self.end) + len;
         (!fits).then_some(ChunkBytes {
             needed,
-            wanted: needed.max(self.chunk_bytes),
+            wanted: needed.max(self.chunk_bytes.min(bytes_max)),
         })
     }
 
@@ -184,6 +200,7 @@ impl Tail {
         self.seal();
         buf[..self.carry.len()].copy_from_slice(&self.carry);
         self.chunk_bytes = (self.chunk_bytes * 2).min(CHUNK_BYTES_MAX);
+        self.held_bytes += buf.capacity();
         let span = ChunkSpan {
             segment: self.segment,
             start: block_floor(self.end),
@@ -223,6 +240,7 @@ impl Tail {
             return;
         };
         if span.data_bytes() == 0 {
+            self.held_bytes -= buf.capacity();
             return;
         }
         let (end, padded_end) = (
@@ -308,8 +326,25 @@ impl Tail {
             .front()
             .is_some_and(|chunk| chunk.span.end_offset <= durable_end)
         {
-            self.chunks.pop_front();
+            self.drop_oldest();
         }
+    }
+
+    /// Drops the oldest sealed chunk, if there is one. Gives the offset behind it.
+    pub(crate) fn drop_oldest(&mut self) -> Option<Offset> {
+        let oldest = self.chunks.pop_front()?;
+        self.held_bytes -= oldest.capacity_bytes;
+        Some(oldest.span.end_offset)
+    }
+
+    /// Offset behind the oldest sealed chunk.
+    pub(crate) fn oldest_end(&self) -> Option<Offset> {
+        self.chunks.front().map(|oldest| oldest.span.end_offset)
+    }
+
+    /// What the open chunk holds of the pool.
+    pub(crate) fn open_capacity_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.buf.capacity())
     }
 
     /// The chunks that hold `offset` and what follows; the open one is sealed first when `seal_from_bytes` or more

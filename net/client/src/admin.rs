@@ -19,6 +19,12 @@ pub type TopicSetting = Setting;
 /// A topic that was made.
 pub type CreatedTopic = CreateTopicResponse;
 
+/// What a topic is after a change: its settings, and the partitions that keep their durability until they are empty.
+pub type AlteredTopic = AlterTopicResponse;
+
+/// A partition of a topic with its state.
+pub type DescribedPartition = ringlog_wire::DescribedPartition;
+
 /// A topic with the state of its partitions.
 pub type DescribedTopic = DescribeTopicResponse;
 
@@ -82,7 +88,7 @@ impl Admin {
         ask!(self, request, DeleteTopicResponse).map(drop)
     }
 
-    /// Changes settings; those in `unset` get their defaults back. Gives all settings in force.
+    /// Changes settings; those in `unset` get their defaults back.
     ///
     /// # Errors
     ///
@@ -92,13 +98,36 @@ impl Admin {
         name: &str,
         set: Vec<TopicSetting>,
         unset: Vec<String>,
-    ) -> Result<Vec<TopicSetting>, AdminError> {
+    ) -> Result<AlteredTopic, AdminError> {
         let request = AlterTopicRequest {
             name: name.to_owned(),
             set,
             unset,
+            partition: None,
         };
-        ask!(self, request, AlterTopicResponse).map(|response| response.settings)
+        ask!(self, request, AlterTopicResponse)
+    }
+
+    /// Changes settings of one partition, which can have its own `durability`; those in `unset` are those of the topic
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn alter_partition(
+        &self,
+        name: &str,
+        partition: PartitionIndex,
+        set: Vec<TopicSetting>,
+        unset: Vec<String>,
+    ) -> Result<AlteredTopic, AdminError> {
+        let request = AlterTopicRequest {
+            name: name.to_owned(),
+            set,
+            unset,
+            partition: Some(partition),
+        };
+        ask!(self, request, AlterTopicResponse)
     }
 
     /// All topics.

@@ -246,7 +246,7 @@ pub enum ConsumeError {
     },
     /// The log came back shorter than what this consumer has read.
     #[error(
-        "partition {partition} of topic {topic:?} came back shorter: offset {offset} was to be read next, and the log agrees with what was read up to {agreed_end} only"
+        "partition {partition} of topic {topic:?} has lost records: offset {offset} was to be read next, and the log goes on at {agreed_end}"
     )]
     LogTruncated {
         /// Name of the topic.

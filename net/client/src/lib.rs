@@ -32,7 +32,9 @@ mod partition;
 mod producer;
 pub mod transport;
 
-pub use admin::{Admin, CreatedTopic, DescribedTopic, TopicSetting};
+pub use admin::{
+    Admin, AlteredTopic, CreatedTopic, DescribedPartition, DescribedTopic, TopicSetting,
+};
 pub use client::{Client, ClientConfig, PartitionInfo, TopicInfo};
 pub use consumer::{Assignment, Consumer, ConsumerConfig, FetchedBatch, OffsetReset, StartAt};
 pub use error::{AdminError, ClientError, ConnectError, ConsumeError, DeliveryError, SendError};

@@ -41,6 +41,8 @@ pub struct BrokerConfig {
     pub memory_bytes: usize,
     /// Connections at a time, all shards together; each shard takes an equal part of them.
     pub connections_max: usize,
+    /// Files and sockets that the process may have open; not looked at without.
+    pub descriptors_max: Option<u64>,
     /// How long a core spins before it parks.
     pub spin: Duration,
     /// How often the age and size of partitions is looked at.
@@ -60,6 +62,7 @@ impl BrokerConfig {
             cpus: Vec::new(),
             memory_bytes: 1 << 30,
             connections_max: CONNECTIONS_MAX,
+            descriptors_max: None,
             spin: Duration::ZERO,
             retention_interval: RETENTION_INTERVAL,
         }

@@ -28,6 +28,7 @@ use self::shards::Shards;
 use crate::broker::{BrokerConfig, Health, OfflinePartition, ShardSlow};
 use crate::cluster_view::{BrokerView, ClusterView, PartitionView, TopicView};
 use crate::connection::SOFTWARE;
+use crate::partition_budget::PartitionBudget;
 use crate::shard::command::ShardCommand;
 use crate::slow::SlowRequest;
 
@@ -71,6 +72,7 @@ pub struct ControlTask {
 struct Serving<S> {
     shards: Shards,
     shard_count: NonZeroU16,
+    budget: PartitionBudget,
     controller: Controller<S>,
     /// This broker, as clients are told.
     me: BrokerView,

@@ -20,6 +20,7 @@ pub mod failure;
 mod handlers;
 pub mod limits;
 pub mod metrics;
+mod partition_budget;
 mod shard;
 pub mod slow;
 mod stages;
@@ -28,4 +29,5 @@ pub use broker::{
     BrokerConfig, BrokerHandle, BrokerParts, Health, OfflinePartition, ShardSlow, start,
 };
 pub use control::{BrokerError, ControlTask};
+pub use partition_budget::PartitionBudget;
 pub use shard::BulkFactory;

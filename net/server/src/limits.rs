@@ -75,6 +75,20 @@ pub const CACHE_PART: (usize, usize) = (1, 2);
 /// Part of a shard's memory that may hold what is read ahead of consumers that read old records.
 pub const READ_AHEAD_PART: (usize, usize) = (1, 16);
 
+/// Part of a shard's memory that its partitions may need. It is taken out of what the tails of the logs may keep, which
+/// give way when it is used.
+pub const PARTITIONS_PART: (usize, usize) = (3, 8);
+
+/// What a partition needs whatever it holds, in bytes: a chunk for what is being appended, and its state: offsets, epochs,
+/// segments, the sparse index.
+pub const PARTITION_BYTES: usize = ringlog_log::limits::CHUNK_BYTES_MIN + (8 << 10);
+
+/// Descriptors of an open partition: its active segment, the one that is prepared, its checkpoint.
+pub const DESCRIPTORS_OF_PARTITION: u64 = 3;
+
+/// Descriptors of the broker itself: rings, listeners, the metadata store, what is being opened and removed.
+pub const DESCRIPTORS_OF_BROKER: u64 = 256;
+
 /// The largest frame that is received together with ordinary ones: a body and one batch.
 pub const LARGE_FRAME_BYTES_MAX: usize = HEADER_BYTES + BODY_BYTES_MAX + BATCH_BYTES_MAX;
 
@@ -128,6 +142,10 @@ const _: () = assert!(RECV_BYTES_MIN >= 32 + HELLO_BODY_BYTES_MAX / 2);
 const _: () = assert!(RECV_BYTES_MIN <= RECV_BYTES_MAX && RECV_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SHARD_MEMORY_BYTES_MIN >= 2 * FRAME_BYTES_MAX + PAYLOAD_BYTES_MAX / 2);
 const _: () = assert!(CACHE_PART.0 < CACHE_PART.1);
+const _: () = assert!(
+    part_of(SHARD_MEMORY_BYTES_MIN, PARTITIONS_PART, 0)
+        < part_of(SHARD_MEMORY_BYTES_MIN, CACHE_PART, 0)
+);
 
 /// Slow requests that a shard remembers of each of two windows; 160 bytes each.
 pub const SLOW_REQUESTS_MAX: usize = 64;

@@ -129,6 +129,7 @@ impl Metrics {
                 appends_without_space: log.appends_without_space.get(),
                 appends_throttled: log.appends_throttled.get(),
                 appends_duplicate: log.appends_duplicate.get(),
+                memory_dropped_bytes: log.memory_dropped_bytes.get(),
                 segments_removed: log.segments_removed.get(),
                 failures: log.failures.get(),
             },
@@ -143,6 +144,10 @@ pub struct Gauges {
     pub partitions: u64,
     /// Partitions that are not, although they should be.
     pub partitions_offline: u64,
+    /// Partitions that are in memory only.
+    pub partitions_in_memory: u64,
+    /// What of the buffer pool their records hold, in bytes.
+    pub memory_bytes: u64,
     /// Produces that wait for an answer.
     pub produces_waiting: u64,
     /// Fetches that wait for records.
@@ -194,6 +199,8 @@ pub struct LogCounts {
     pub appends_throttled: u64,
     /// Appends of idempotent producers that were in the log already.
     pub appends_duplicate: u64,
+    /// Memory of records that left partitions in memory, in bytes.
+    pub memory_dropped_bytes: u64,
     /// Segments removed.
     pub segments_removed: u64,
     /// Logs that failed for good.

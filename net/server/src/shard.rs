@@ -43,6 +43,7 @@ use crate::limits::{
 use crate::metrics::Metrics;
 use crate::slow::SlowRequests;
 
+pub(crate) use self::partitions::log_config;
 pub(crate) use self::run::run;
 
 /// Makes the port behind which a shard has its files prepared, on the core of the shard.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use ringlog_log::{BulkFiles, NoBulkFiles};
 use ringlog_maintenance::{Maintenance, MaintenanceConfig};
-use ringlog_reactor::uring::{Verdict, probe};
+use ringlog_reactor::uring::{Verdict, descriptor_limit, probe, raise_descriptor_limit};
 use ringlog_reactor::{CoreHandle, UringPlatform};
 use ringlog_server::{BrokerParts, BulkFactory};
 
@@ -22,7 +22,7 @@ use crate::error::CommandError;
 use crate::output::is_log_coloured;
 
 pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
-    let settings = Settings::new(arguments)?;
+    let mut settings = Settings::new(arguments)?;
     tracing_subscriber::fmt()
         .with_max_level(settings.log)
         .with_writer(std::io::stderr)
@@ -36,6 +36,13 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
         CommandError::failed(&what, format!("{error}; {advice}"))
     })?;
     check_machine(&settings)?;
+    settings.broker.descriptors_max = match raise_descriptor_limit() {
+        Ok(descriptors) => Some(descriptors),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+            descriptor_limit().ok().map(|limit| limit.soft)
+        }
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

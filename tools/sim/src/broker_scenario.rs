@@ -29,7 +29,7 @@ use ringlog_reactor::sim::{Chance, CrashKind, NodeId, SimConfig, SimWorld};
 use ringlog_server::{BrokerConfig, BrokerError, BrokerHandle, BulkFactory};
 
 use self::client::Client;
-use self::knowledge::Knowledge;
+use self::knowledge::{Existence, Knowledge};
 use self::wire::Stop;
 use crate::files::{Bulk, SimFiles};
 use crate::report::SeedOutcome;
@@ -75,6 +75,10 @@ struct Run {
     /// How many more connections come at a time, if too many.
     crowd: Option<u64>,
     knowledge: Rc<RefCell<Knowledge>>,
+    /// Holds another disk, and runs nothing.
+    spare: NodeId,
+    /// When the disk is exchanged; a chance of its own.
+    exchange: Chance,
 }
 
 /// A broker that was started.
@@ -95,6 +99,7 @@ pub fn run(seed: u64) -> Result<SeedOutcome, Violation> {
     let mut plan = Chance::new(seed ^ 0xb40c_e45e_ed00_5eed);
     let world = SimWorld::new(seed, SimConfig::default());
     let (broker, clients) = (world.add_node(), world.add_node());
+    let spare = world.add_node();
     let shards = u16::try_from(plan.between(1, 3)).unwrap_or(1);
     let mut run = Run {
         world,
@@ -111,6 +116,8 @@ pub fn run(seed: u64) -> Result<SeedOutcome, Violation> {
         crowd: plan.one_in(4).then(|| plan.between(4, 30)),
         plan,
         knowledge: Rc::default(),
+        spare,
+        exchange: Chance::new(seed ^ 0x0d15_c0f5_0e0e_5eed),
     };
     let lives = run.plan.between(2, 5);
     for number in 0..lives {
@@ -127,6 +134,9 @@ pub fn run(seed: u64) -> Result<SeedOutcome, Violation> {
 
 impl Run {
     fn live(&mut self, ending: Ending) -> Result<(), Violation> {
+        if self.exchange.one_in(8) {
+            self.start_on_another_disk()?;
+        }
         let mut running = self.start()?;
         self.knowledge.borrow_mut().store_fails = false;
         if ending == Ending::InStart {
@@ -179,6 +189,32 @@ impl Run {
             ready: parts.ready,
             ended,
         })
+    }
+
+    /// A broker whose disk was replaced by another one does not serve: what it had acknowledged would be gone. It leaves
+    /// everything as it is, so that the right disk can be put back.
+    fn start_on_another_disk(&self) -> Result<(), Violation> {
+        let is_there = |topic: &knowledge::Topic| topic.existence == Existence::Yes;
+        let is_known = self.knowledge.borrow().topics.values().any(is_there);
+        if !is_known {
+            // It may never have served, and then any disk is as good.
+            return Ok(());
+        }
+        self.world.swap_disks(self.broker, self.spare);
+        let mut running = self.start()?;
+        let refused = match self.await_ready(&mut running) {
+            Ok(()) => Err(not_served(
+                0,
+                &"the disk was exchanged, and the broker serves",
+            )),
+            // It says why.
+            Err(Violation::NotServed { .. }) => Ok(()),
+            Err(violation) => Err(violation),
+        };
+        self.world.crash(self.broker, CrashKind::Process);
+        self.world.swap_disks(self.broker, self.spare);
+        self.knowledge.borrow_mut().met.disks_exchanged += 1;
+        refused
     }
 
     fn await_ready(&self, running: &mut Running) -> Result<(), Violation> {

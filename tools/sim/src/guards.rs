@@ -66,6 +66,11 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
         seed: 60,
         checker: "not-served",
     },
+    Guard {
+        step: Step::OffsetReservation,
+        seed: 1,
+        checker: "watermark-went-back",
+    },
 ];
 
 /// The guard of a step, by the name of the step.

@@ -74,6 +74,8 @@ pub struct History {
     /// How far that clock is off.
     skew_ms: i64,
     removals: u64,
+    /// It is in memory only: a restart may lose all of it, and gives out none of its offsets again.
+    is_in_memory: bool,
 }
 
 impl History {
@@ -92,7 +94,23 @@ impl History {
             latest_ms: i64::MIN,
             skew_ms: 0,
             removals: 0,
+            is_in_memory: false,
         }
+    }
+
+    /// An empty history of a partition that is in memory only.
+    pub fn in_memory(partition: u32) -> Self {
+        let by_size = true;
+        let ms = None;
+        Self {
+            is_in_memory: true,
+            ..Self::new(partition, Retention { by_size, ms })
+        }
+    }
+
+    /// Whether a restart may lose all of it.
+    pub const fn is_in_memory(&self) -> bool {
+        self.is_in_memory
     }
 
     /// Records compared so far.
@@ -150,7 +168,7 @@ impl History {
 
     /// Everything below `end` was said to be durable.
     pub fn durable_to(&mut self, end: u64) {
-        if end <= self.durable_end {
+        if end <= self.durable_end || self.is_in_memory {
             return;
         }
         for (_, id) in self.at.range(self.durable_end..end) {
@@ -336,6 +354,14 @@ impl History {
             if let Some((offset, _)) = known.place {
                 if offset < log_start {
                     continue;
+                }
+                if self.is_in_memory {
+                    return Err(Violation::WentBack {
+                        partition,
+                        what: "the next offset of a partition in memory",
+                        before: offset + 1,
+                        now: log_start,
+                    });
                 }
                 if known.acknowledged {
                     return Err(Violation::AcknowledgedLost {

@@ -54,6 +54,8 @@ outcome! {
     bits_turned: "bits turned over at rest",
     /// Bits that turned over on their way to a reader.
     flipped_reads: "bits turned over on a read",
+    /// Starts with another disk, which must be refused.
+    disks_exchanged: "disks exchanged",
     /// Jumps of the wall clock.
     clock_jumps: "jumps of the clock",
     /// Partitions that a failing device took offline until the next start.
@@ -70,6 +72,10 @@ outcome! {
     removals_seen: "log starts moved by retention",
     /// Checkpoints written.
     checkpoints: "checkpoints",
+    /// Logs in memory that went on at an offset that was never given out.
+    restarts_in_memory: "logs in memory that began anew",
+    /// Memory of records that left logs in memory.
+    memory_dropped_bytes: "  bytes that left them",
     /// Deletions of records that were answered.
     deletions: "deletions of records",
     /// Leader epochs begun.

@@ -17,6 +17,7 @@ fn sample() -> Checkpoint {
     Checkpoint {
         is_clean: true,
         has_producers: false,
+        is_memory: false,
         sequence: 7,
         durable_end: Offset::new(300),
         durable_position: 200_000,

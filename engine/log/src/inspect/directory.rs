@@ -197,6 +197,14 @@ impl Verifying {
     fn compare_segments(&mut self) {
         let segments = std::mem::take(&mut self.report.segments);
         let checkpoint = self.report.checkpoint.take();
+        if checkpoint.as_ref().is_some_and(|found| found.is_memory) {
+            // It was in memory only; a crash may have left segments of a time when it was not.
+            for (name, _) in &segments {
+                self.note(name, 0, Problem::Leftover);
+            }
+            (self.report.segments, self.report.checkpoint) = (segments, checkpoint);
+            return;
+        }
         let log_start = checkpoint.as_ref().map(|found| found.log_start);
         if let (Some((name, first)), Some(log_start)) = (segments.first(), log_start)
             && first.base > log_start

@@ -155,6 +155,8 @@ pub struct CheckpointReport {
     pub sequence: u64,
     /// Whether the log was closed and nothing was written since.
     pub is_clean: bool,
+    /// Whether the log was in memory only: no file holds records, and it goes on at the log start.
+    pub is_memory: bool,
     /// Everything below is on the device.
     pub durable_end: Offset,
     /// Where the durable end lies in the active segment.
@@ -182,6 +184,7 @@ impl From<Checkpoint> for CheckpointReport {
         Self {
             sequence: found.sequence,
             is_clean: found.is_clean,
+            is_memory: found.is_memory,
             durable_end: found.durable_end,
             durable_position: found.durable_position,
             active_base: found.active_base,

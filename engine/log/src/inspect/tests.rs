@@ -43,6 +43,7 @@ fn checkpoint(durable_end: u64, durable_position: u64, active_base: u64) -> Vec<
     let checkpoint = Checkpoint {
         is_clean: false,
         has_producers: false,
+        is_memory: false,
         sequence: 8,
         durable_end: Offset::new(durable_end),
         durable_position,

@@ -49,7 +49,7 @@ impl LogInner {
     ) -> DiskPlan {
         let file = match &segment.file {
             SegmentFile::Open { file, .. } => Some(file.clone()),
-            SegmentFile::Awaited | SegmentFile::Closed => None,
+            SegmentFile::Awaited | SegmentFile::Closed | SegmentFile::Nowhere => None,
         };
         let (path, data_end) = (
             self.directory.segment_path(segment.base),

@@ -2,10 +2,10 @@ use ringlog_reactor::AlignedBuf;
 use ringlog_record::Offset;
 
 use super::{Chunk, Tail};
-use crate::limits::FLUSH_GROUP_BYTES_MAX;
+use crate::limits::{CHUNK_BYTES_MAX, FLUSH_GROUP_BYTES_MAX};
 
 fn append(tail: &mut Tail, len: usize, fill: u8, end_offset: u64) {
-    if let Some(bytes) = tail.chunk_for(len) {
+    if let Some(bytes) = tail.chunk_for(len, CHUNK_BYTES_MAX) {
         tail.begin_chunk(AlignedBuf::unpooled(bytes.needed));
     }
     tail.room(len).fill(fill);

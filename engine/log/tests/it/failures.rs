@@ -3,11 +3,11 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringlog_log::{AppendError, ChangeError, Durability, LogConfig, OpenError};
+use ringlog_log::{AppendError, ChangeError};
 use ringlog_reactor::sim::FaultyOp;
 use ringlog_record::{LeaderEpoch, Offset};
 
-use crate::bench_world::{World, append_numbered, batch, check_numbered, open, try_open};
+use crate::bench_world::{World, append_numbered, batch, check_numbered, open};
 
 const EPOCH: LeaderEpoch = LeaderEpoch::new(1);
 
@@ -96,20 +96,4 @@ fn a_group_that_ends_after_a_failure_is_not_told() {
             assert_eq!(last, Some(None), "seed {seed}");
         });
     }
-}
-
-#[test]
-fn memory_durability_is_refused() {
-    World::new(1).run(|env| async move {
-        let memory = LogConfig {
-            durability: Durability::Memory,
-            ..LogConfig::default()
-        };
-        assert!(matches!(
-            try_open(&env, memory).await,
-            Err(OpenError::MemoryDurability)
-        ));
-        let (log, _) = open(&env).await;
-        assert!(log.set_config(memory).is_err());
-    });
 }

@@ -13,6 +13,7 @@ mod files;
 mod foreign;
 mod idempotence;
 mod inspect;
+mod memory;
 mod recovery;
 mod recycle;
 mod restart;

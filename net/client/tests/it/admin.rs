@@ -38,7 +38,11 @@ async fn topics_are_made_altered_and_deleted_as_asked() {
             }
             Api::AlterTopic => {
                 let request = AlterTopicRequest::decode(body).unwrap();
-                let response = AlterTopicResponse { topic, settings };
+                let response = AlterTopicResponse {
+                    topic,
+                    settings,
+                    pending: Vec::new(),
+                };
                 (format!("{request:?}"), answer(asked.id, &response))
             }
             Api::DeleteTopic => {
@@ -62,11 +66,16 @@ async fn topics_are_made_altered_and_deleted_as_asked() {
         .unwrap();
     assert_eq!((created.topic, created.partitions), (TopicId::new(7), 3));
     let unset = vec!["retention_bytes".to_owned()];
-    let settings = admin
+    let altered = admin
         .alter_topic(TOPIC, vec![setting.clone()], unset.clone())
         .await
         .unwrap();
-    assert_eq!(settings[0].key, "retention_ms");
+    assert_eq!(altered.settings[0].key, "retention_ms");
+    let one = PartitionIndex::new(1);
+    admin
+        .alter_partition(TOPIC, one, vec![setting.clone()], Vec::new())
+        .await
+        .unwrap();
     client.topic(TOPIC).await.unwrap();
     let asked_before = fake.asked(Api::Metadata).len();
     admin.delete_topic(TOPIC).await.unwrap();
@@ -90,8 +99,18 @@ async fn topics_are_made_altered_and_deleted_as_asked() {
             "{:?}",
             AlterTopicRequest {
                 name: name.clone(),
-                set: vec![setting],
+                set: vec![setting.clone()],
                 unset,
+                partition: None,
+            }
+        ),
+        format!(
+            "{:?}",
+            AlterTopicRequest {
+                name: name.clone(),
+                set: vec![setting],
+                unset: Vec::new(),
+                partition: Some(one),
             }
         ),
         format!("{:?}", DeleteTopicRequest { name }),

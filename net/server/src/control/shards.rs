@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 use futures_util::future::join_all;
-use ringlog_coord::config::TopicConfig;
+use ringlog_coord::config::TopicConfigs;
 use ringlog_coord::controller::PartitionAssignment;
 use ringlog_reactor::mailbox;
-use ringlog_record::{BrokerId, ShardId, TopicId, TopicPartition};
+use ringlog_record::{BrokerId, PartitionIndex, ShardId, TopicId, TopicPartition};
 
 use super::BrokerError;
 use crate::cluster_view::ClusterView;
@@ -114,17 +114,20 @@ impl Shards {
         deleted.await.into_iter().collect()
     }
 
+    /// Gives the partitions that do not have their new durability yet.
     pub(super) async fn set_config(
         &self,
         topic: TopicId,
-        config: TopicConfig,
-    ) -> Result<(), String> {
+        configs: &TopicConfigs,
+    ) -> Vec<PartitionIndex> {
         let set = self.ask_all(|answer| ShardCommand::SetConfig {
             topic,
-            config,
+            configs: configs.clone(),
             answer,
         });
-        set.await.into_iter().collect()
+        let mut pending: Vec<_> = set.await.into_iter().flatten().collect();
+        pending.sort_unstable();
+        pending
     }
 
     /// Lets all shards take connections.

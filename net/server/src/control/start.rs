@@ -27,6 +27,7 @@ use ringlog_coord::store::MetadataStore;
 use ringlog_record::ShardId;
 
 use super::{BrokerError, ControlTask, Serving, broker_view, random_from};
+use crate::partition_budget::PartitionBudget;
 use crate::shard::command::{DirectoryCommand, DirectoryFound, ShardCommand};
 
 impl ControlTask {
@@ -57,6 +58,7 @@ impl ControlTask {
         let mut serving = Serving {
             shards: self.shards.clone(),
             shard_count: self.config.shards,
+            budget: PartitionBudget::of(&self.config),
             controller,
             me: broker_view(&self.config, told, started.broker_epoch.get()),
             cluster_id: format.cluster_id.to_string(),
@@ -64,6 +66,7 @@ impl ControlTask {
             producer_ids: 0..0,
         };
         serving.sort_directories(&found, &started).await?;
+        serving.warn_when_over_budget(&started.assignment);
         serving.open_all(started.assignment).await?;
         serving
             .controller
@@ -188,6 +191,19 @@ impl<S: MetadataStore> Serving<S> {
             tracing::info!(topic = %topic.name, "an unfinished deletion is finished");
         }
         Ok(())
+    }
+
+    /// Partitions that were made when the broker had more memory are served all the same: they share what there is.
+    fn warn_when_over_budget(&self, assignment: &[PartitionAssignment]) {
+        let partitions_max = self.budget.partitions_max();
+        tracing::info!(
+            partitions = assignment.len(),
+            partitions_max,
+            "partitions that the memory and the open files serve"
+        );
+        if let Err(error) = self.budget.check(&[], assignment) {
+            tracing::warn!(%error, "the partitions need more than the broker has for them");
+        }
     }
 
     /// Has the shards open their logs.

@@ -1,13 +1,15 @@
 //! Topics: made, removed, changed, described.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringlog_coord::config::{ConfigChanges, ConfigEntry};
 use ringlog_coord::controller::{
     AlterTopicError, ControllerError, CreateTopicError, DeleteTopicError, NewTopic,
+    PartitionAssignment,
 };
 use ringlog_coord::store::MetadataStore;
 use ringlog_coord::topic_name::TopicName;
+use ringlog_log::Durability;
 use ringlog_record::{Offset, TopicId};
 use ringlog_replication::PartitionStatus;
 use ringlog_wire::{
@@ -66,6 +68,9 @@ impl From<AlterTopicError> for Failure {
         match error {
             AlterTopicError::Controller(error) => error.into(),
             AlterTopicError::NotFound { .. } => Self::new(ErrorCode::UnknownTopic, error),
+            AlterTopicError::NoSuchPartition { .. } => {
+                Self::new(ErrorCode::UnknownPartition, error)
+            }
             AlterTopicError::Config(_) => Self::new(ErrorCode::InvalidConfig, error),
         }
     }
@@ -108,6 +113,12 @@ impl<S: MetadataStore> Serving<S> {
             replication_factor: 1,
             config,
         };
+        if let Ok(planned) = self.controller.plan_topic(&new) {
+            // Where it cannot be made anyway, the controller says why.
+            let present = self.controller.assignment();
+            let checked = self.budget.check(&present, &planned);
+            checked.map_err(|error| Failure::new(ErrorCode::InvalidRequest, error))?;
+        }
         let created = self.controller.create_topic(new).await;
         self.serve_discovered().await?;
         let created = created?;
@@ -176,7 +187,8 @@ impl<S: MetadataStore> Serving<S> {
         Ok(DeleteTopicResponse { topic })
     }
 
-    /// Changes settings of a topic. They are durable and in force when this returns.
+    /// Changes settings of a topic, or of one of its partitions. They are durable when this returns, and in force, but for
+    /// the durability of partitions that hold records which keep them from it.
     pub(super) async fn alter_topic(
         &mut self,
         wanted: AlterTopicRequest,
@@ -186,19 +198,23 @@ impl<S: MetadataStore> Serving<S> {
         let set = set.map(|one| (one.key.as_str(), one.value.as_str()));
         let unset = wanted.unset.iter().map(|key| (key.as_str(), "default"));
         let changes = changes(set.chain(unset))?;
-        let altered = self.controller.alter_topic(&name, &changes).await;
+        let partition = wanted.partition;
+        if let Ok(planned) = self.controller.plan_change(&name, partition, &changes) {
+            let mut present = self.controller.assignment();
+            let changed: BTreeSet<_> = planned.iter().map(PartitionAssignment::id).collect();
+            present.retain(|one| !changed.contains(&one.id()));
+            let checked = self.budget.check(&present, &planned);
+            checked.map_err(|error| Failure::new(ErrorCode::InvalidConfig, error))?;
+        }
+        let altered = self.controller.alter_topic(&name, partition, &changes);
+        let altered = altered.await;
         self.serve_discovered().await?;
-        let (topic, config) = altered?;
-        let in_force = self.shards.set_config(topic, config).await;
-        in_force.map_err(|reason| {
-            let message = format!(
-                "the settings of {name} are stored, but not in force before the next start of the broker: {reason}"
-            );
-            Failure::new(ErrorCode::Internal, message)
-        })?;
+        let (topic, configs) = altered?;
+        let pending = self.shards.set_config(topic, &configs).await;
         Ok(AlterTopicResponse {
             topic,
             settings: self.settings_of(&name),
+            pending,
         })
     }
 
@@ -240,7 +256,10 @@ impl<S: MetadataStore> Serving<S> {
                 isr: one.isr,
                 log_end: status.as_ref().map_or(Offset::ZERO, |one| one.ends.log_end),
                 size_bytes: status.as_ref().map_or(0, |one| one.size_bytes),
-                segments: status.map_or(0, |one| u32::try_from(one.segments).unwrap_or(u32::MAX)),
+                segments: (status.as_ref())
+                    .map_or(0, |one| u32::try_from(one.segments).unwrap_or(u32::MAX)),
+                durability: status.map(|one| durability_word(one.durability).to_owned()),
+                own_durability: one.durability,
             }
         });
         Ok(DescribeTopicResponse {
@@ -249,6 +268,15 @@ impl<S: MetadataStore> Serving<S> {
             partitions: partitions.collect(),
             settings: settings(topic.config_entries),
         })
+    }
+}
+
+/// A durability as settings name it.
+fn durability_word(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Sync => "sync",
+        Durability::Async => "async",
+        Durability::Memory => "memory",
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
+use ringlog_coord::config::TopicConfigs;
 use ringlog_coord::controller::PartitionAssignment;
-use ringlog_record::{BrokerId, ShardId, TopicId, TopicPartition};
+use ringlog_record::{BrokerId, PartitionIndex, ShardId, TopicId, TopicPartition};
 use ringlog_replication::PartitionStatus;
 
 use crate::cluster_view::ClusterView;
@@ -30,11 +31,12 @@ pub(crate) enum ShardCommand {
         topic: TopicId,
         answer: Answer<Result<(), String>>,
     },
-    /// Use other settings for the partitions of a topic.
+    /// Use other settings for the partitions of a topic; gives those that hold records which keep them from their new
+    /// durability.
     SetConfig {
         topic: TopicId,
-        config: ringlog_coord::config::TopicConfig,
-        answer: Answer<Result<(), String>>,
+        configs: TopicConfigs,
+        answer: Answer<Vec<PartitionIndex>>,
     },
     /// Tell the state of partitions; of all without a topic.
     Describe {

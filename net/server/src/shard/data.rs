@@ -67,8 +67,6 @@ impl Shard {
                 ringlog_wire::ErrorCode::StorageFailed,
                 format!("partition {id} is offline: {reason}"),
             )),
-            // The logs may be closed already, while another shard still has requests under way.
-            None if self.is_draining() => Err(Failure::shutting_down()),
             // Its log is closed, or about to be: it will be served again.
             None if self.is_draining() => Err(Failure::shutting_down()),
             None => Err(Failure::unknown_partition(id)),

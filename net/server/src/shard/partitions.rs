@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use ringlog_coord::config::{self, TopicConfig};
+use ringlog_coord::config::{self, TopicConfig, TopicConfigs};
 use ringlog_coord::controller::PartitionAssignment;
 use ringlog_log::{Durability, LogConfig, delete_directory};
 use ringlog_record::batch::TimestampType;
-use ringlog_record::{BrokerId, TopicId, TopicPartition};
+use ringlog_record::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 use ringlog_replication::{Partition, PartitionSpec};
 
 use super::Shard;
@@ -19,7 +19,7 @@ use crate::limits::OPENS_AT_ONCE_MAX;
 use crate::metrics::{Gauges, ShardMetrics};
 
 /// The settings of a topic as its logs know them.
-fn log_config(config: &TopicConfig) -> LogConfig {
+pub(crate) fn log_config(config: &TopicConfig) -> LogConfig {
     LogConfig {
         durability: match config.durability {
             config::Durability::Sync => Durability::Sync,
@@ -130,17 +130,31 @@ impl Shard {
         removed.map_err(|error| error.to_string())
     }
 
-    /// Uses other settings for the partitions of a topic.
-    pub(crate) fn set_config(&self, topic: TopicId, config: &TopicConfig) -> Result<(), String> {
-        for id in self.ids_of(topic) {
+    /// Uses other settings for the partitions of a topic. Gives those that hold records which keep them from their new
+    /// durability.
+    pub(crate) async fn set_config(
+        &self,
+        topic: TopicId,
+        configs: &TopicConfigs,
+    ) -> Vec<PartitionIndex> {
+        let set = self.ids_of(topic).into_iter().map(async |id| {
             let open = self.partitions.borrow().get(&id).cloned();
-            if let Some(partition) = open {
-                partition
-                    .set_config(log_config(config))
-                    .map_err(|error| error.to_string())?;
-            }
-        }
-        Ok(())
+            let config = log_config(&configs.of(id.partition));
+            let in_force = match open?.set_config(config).await {
+                Ok(in_force) => in_force,
+                Err(error) => {
+                    tracing::warn!(partition = %id, %error, "a partition does not have its new durability yet");
+                    false
+                }
+            };
+            (!in_force).then_some(id.partition)
+        });
+        // Several at a time: each may write and sync.
+        stream::iter(set)
+            .buffered(OPENS_AT_ONCE_MAX)
+            .filter_map(async |pending| pending)
+            .collect()
+            .await
     }
 
     /// The state of the partitions of a topic, or of all.
@@ -165,11 +179,17 @@ impl Shard {
     pub(crate) fn measure(&self, commands_waiting: usize) -> ShardMetrics {
         let partitions = self.partitions.borrow();
         let failed = partitions.values().filter(|one| one.has_ended()).count();
-        let statuses = partitions.values().map(Partition::status);
+        let statuses: Vec<_> = partitions.values().map(Partition::status).collect();
         let gauges = Gauges {
             partitions: (partitions.len() - failed) as u64,
             partitions_offline: (self.offline.borrow().len() + failed) as u64,
-            produces_waiting: statuses.map(|status| status.produces_waiting as u64).sum(),
+            partitions_in_memory: (statuses.iter())
+                .filter(|status| status.durability == Durability::Memory)
+                .count() as u64,
+            memory_bytes: statuses.iter().map(|status| status.memory_bytes).sum(),
+            produces_waiting: (statuses.iter())
+                .map(|status| status.produces_waiting as u64)
+                .sum(),
             fetches_waiting: partitions
                 .values()
                 .map(|partition| partition.fetches_waiting() as u64)

@@ -72,11 +72,12 @@ fn obey(shard: &Rc<Shard>, command: ShardCommand, commands_waiting: usize) {
         ),
         ShardCommand::SetConfig {
             topic,
-            config,
+            configs,
             answer,
-        } => {
-            answer.send(me.set_config(topic, &config)).ok();
-        }
+        } => spawn(
+            "set config",
+            Box::pin(async move { drop(answer.send(me.set_config(topic, &configs).await)) }),
+        ),
         ShardCommand::Describe { topic, answer } => {
             answer.send(me.describe(topic)).ok();
         }

@@ -346,3 +346,64 @@ fn too_little_memory_is_refused_with_how_much_is_needed() {
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains(&needed.to_string()), "{refused}");
 }
+
+#[test]
+fn the_number_of_shards_may_change_between_starts_and_no_data_moves() {
+    let world = World::new(76, 1);
+    let start = |shards: u16| {
+        let mut config = world.config();
+        config.shards = NonZeroU16::new(shards).unwrap();
+        config.memory_bytes = ringlog_server::BrokerConfig::memory_bytes_min(config.shards);
+        match world.try_start_with(config) {
+            Ok(running) => running,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let running = start(1);
+    world.client(|reactor| async move {
+        let (mut client, _) = Client::connect(&reactor, None).await;
+        client.create_topic("events", 7, &[]).await;
+        let topic = client.topic("events").await;
+        for index in 0..7 {
+            client.produce(partition(&topic, index), &[b"1"]).await;
+        }
+    });
+    let directories = || {
+        let topics = world
+            .sim
+            .list_dir(world.broker, &Path::new(DATA_DIR).join("topics"));
+        let topic = topics.unwrap().remove(0).name;
+        let path = Path::new(DATA_DIR).join("topics").join(topic);
+        let mut names: Vec<_> = world.sim.list_dir(world.broker, &path).unwrap();
+        names.sort_by(|a, b| a.name.cmp(&b.name));
+        names
+            .into_iter()
+            .map(|entry| entry.name)
+            .collect::<Vec<_>>()
+    };
+    let before = directories();
+    let mut running = Some(running);
+    for (round, shards) in (2_u8..).zip([3, 2, 1, 4]) {
+        match running.take() {
+            Some(running) if round % 2 == 0 => world.stop(running),
+            _ => world.crash(CrashKind::Power),
+        }
+        running = Some(start(shards));
+        let owners = world.client(move |reactor| async move {
+            let (mut client, _) = Client::connect(&reactor, None).await;
+            let topic = client.topic("events").await;
+            let mut owners = std::collections::BTreeSet::new();
+            for index in 0..7 {
+                let id = partition(&topic, index);
+                let value = [b'0' + round];
+                assert_eq!(client.produce(id, &[&value]).await.error, ErrorCode::None);
+                let expected: Vec<Vec<u8>> = (1..=round).map(|one| vec![b'0' + one]).collect();
+                assert_eq!(client.values(id, 0).await, expected, "{shards} shards");
+                owners.insert(crate::client::shard_of(&topic, index));
+            }
+            owners.len()
+        });
+        assert_eq!(owners, usize::from(shards), "all shards have some");
+        assert_eq!(directories(), before);
+    }
+}

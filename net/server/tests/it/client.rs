@@ -5,7 +5,7 @@ use ringlog_reactor::{AlignedBuf, Reactor, TcpStream};
 use ringlog_record::batch::{BatchBuilder, RecordData, batches};
 use ringlog_record::{LeaderEpoch, Offset, PartitionIndex, ShardId, TopicPartition};
 use ringlog_wire::{
-    Acks, CorrelationId, CreateTopicRequest, CreateTopicResponse, Encoder, ErrorCode,
+    AckLevel, Acks, CorrelationId, CreateTopicRequest, CreateTopicResponse, Encoder, ErrorCode,
     ErrorResponse, FetchPartition, FetchRequestDraft, FetchResponse, FrameHeader, HelloRequest,
     HelloResponse, Message, MetadataRequest, MetadataResponse, ProducePartition,
     ProduceRequestDraft, ProduceResponse, Setting, TopicMetadata, TopicSelection, frame,
@@ -45,6 +45,7 @@ impl Frame {
 pub(crate) struct Produced {
     pub(crate) error: ErrorCode,
     pub(crate) base_offset: u64,
+    pub(crate) level: AckLevel,
     pub(crate) forwarded: bool,
 }
 
@@ -219,6 +220,7 @@ pub(crate) fn produced(frame: &Frame) -> Produced {
     Produced {
         error: one.error,
         base_offset: one.base_offset.get(),
+        level: one.level,
         forwarded: one.forwarded,
     }
 }

@@ -169,6 +169,7 @@ fn settings_are_changed_checked_and_given_back() {
             name: "events".to_owned(),
             set,
             unset,
+            partition: None,
         };
         let set = alter(vec![Setting::new("max_batch_bytes", "2KiB")], Vec::new());
         let answer = client.call(&set, &[]).await;

@@ -3,9 +3,11 @@
 
 mod assembly;
 mod bad_input;
+mod budget;
 mod client;
 mod control;
 mod data;
 mod faults;
+mod memory;
 mod sockets;
 mod world;

@@ -4146,6 +4146,7 @@ impl<'a> AlterTopicRequest<'a> {
   pub const VT_NAME: ::flatbuffers::VOffsetT = 4;
   pub const VT_SET: ::flatbuffers::VOffsetT = 6;
   pub const VT_UNSET: ::flatbuffers::VOffsetT = 8;
+  pub const VT_PARTITION: ::flatbuffers::VOffsetT = 10;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -4157,6 +4158,7 @@ impl<'a> AlterTopicRequest<'a> {
     args: &'args AlterTopicRequestArgs<'args>
   ) -> ::flatbuffers::WIPOffset<AlterTopicRequest<'bldr>> {
     let mut builder = AlterTopicRequestBuilder::new(_fbb);
+    if let Some(x) = args.partition { builder.add_partition(x); }
     if let Some(x) = args.unset { builder.add_unset(x); }
     if let Some(x) = args.set { builder.add_set(x); }
     if let Some(x) = args.name { builder.add_name(x); }
@@ -4186,6 +4188,14 @@ impl<'a> AlterTopicRequest<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(AlterTopicRequest::VT_UNSET, None).unwrap()}
   }
+  /// The one partition whose settings are meant; those of the topic without. A partition has `durability` only.
+  #[inline]
+  pub fn partition(&self) -> Option<u32> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(AlterTopicRequest::VT_PARTITION, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for AlterTopicRequest<'_> {
@@ -4197,6 +4207,7 @@ impl ::flatbuffers::Verifiable for AlterTopicRequest<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("name", Self::VT_NAME, true)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Setting>>>>("set", Self::VT_SET, true)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("unset", Self::VT_UNSET, true)?
+     .visit_field::<u32>("partition", Self::VT_PARTITION, false)?
      .finish();
     Ok(())
   }
@@ -4205,6 +4216,7 @@ pub struct AlterTopicRequestArgs<'a> {
     pub name: Option<::flatbuffers::WIPOffset<&'a str>>,
     pub set: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Setting<'a>>>>>,
     pub unset: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
+    pub partition: Option<u32>,
 }
 impl<'a> Default for AlterTopicRequestArgs<'a> {
   #[inline]
@@ -4213,6 +4225,7 @@ impl<'a> Default for AlterTopicRequestArgs<'a> {
       name: None, // required field
       set: None, // required field
       unset: None, // required field
+      partition: None,
     }
   }
 }
@@ -4233,6 +4246,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> AlterTopicRequestBuilder<'a, 
   #[inline]
   pub fn add_unset(&mut self, unset: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(AlterTopicRequest::VT_UNSET, unset);
+  }
+  #[inline]
+  pub fn add_partition(&mut self, partition: u32) {
+    self.fbb_.push_slot_always::<u32>(AlterTopicRequest::VT_PARTITION, partition);
   }
   #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> AlterTopicRequestBuilder<'a, 'b, A> {
@@ -4258,6 +4275,7 @@ impl ::core::fmt::Debug for AlterTopicRequest<'_> {
       ds.field("name", &self.name());
       ds.field("set", &self.set());
       ds.field("unset", &self.unset());
+      ds.field("partition", &self.partition());
       ds.finish()
   }
 }
@@ -4279,6 +4297,7 @@ impl<'a> ::flatbuffers::Follow<'a> for AlterTopicResponse<'a> {
 impl<'a> AlterTopicResponse<'a> {
   pub const VT_TOPIC: ::flatbuffers::VOffsetT = 4;
   pub const VT_SETTINGS: ::flatbuffers::VOffsetT = 6;
+  pub const VT_PENDING: ::flatbuffers::VOffsetT = 8;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -4290,6 +4309,7 @@ impl<'a> AlterTopicResponse<'a> {
     args: &'args AlterTopicResponseArgs<'args>
   ) -> ::flatbuffers::WIPOffset<AlterTopicResponse<'bldr>> {
     let mut builder = AlterTopicResponseBuilder::new(_fbb);
+    if let Some(x) = args.pending { builder.add_pending(x); }
     if let Some(x) = args.settings { builder.add_settings(x); }
     if let Some(x) = args.topic { builder.add_topic(x); }
     builder.finish()
@@ -4310,6 +4330,15 @@ impl<'a> AlterTopicResponse<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Setting>>>>(AlterTopicResponse::VT_SETTINGS, None).unwrap()}
   }
+  /// Partitions that hold records which keep them from their new durability: between memory and the device a
+  /// partition goes only when it is empty.
+  #[inline]
+  pub fn pending(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(AlterTopicResponse::VT_PENDING, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for AlterTopicResponse<'_> {
@@ -4320,6 +4349,7 @@ impl ::flatbuffers::Verifiable for AlterTopicResponse<'_> {
     v.visit_table(pos)?
      .visit_field::<TopicId>("topic", Self::VT_TOPIC, true)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Setting>>>>("settings", Self::VT_SETTINGS, true)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("pending", Self::VT_PENDING, false)?
      .finish();
     Ok(())
   }
@@ -4327,6 +4357,7 @@ impl ::flatbuffers::Verifiable for AlterTopicResponse<'_> {
 pub struct AlterTopicResponseArgs<'a> {
     pub topic: Option<&'a TopicId>,
     pub settings: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Setting<'a>>>>>,
+    pub pending: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
 }
 impl<'a> Default for AlterTopicResponseArgs<'a> {
   #[inline]
@@ -4334,6 +4365,7 @@ impl<'a> Default for AlterTopicResponseArgs<'a> {
     AlterTopicResponseArgs {
       topic: None, // required field
       settings: None, // required field
+      pending: None,
     }
   }
 }
@@ -4350,6 +4382,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> AlterTopicResponseBuilder<'a,
   #[inline]
   pub fn add_settings(&mut self, settings: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<Setting<'b >>>>) {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(AlterTopicResponse::VT_SETTINGS, settings);
+  }
+  #[inline]
+  pub fn add_pending(&mut self, pending: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(AlterTopicResponse::VT_PENDING, pending);
   }
   #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> AlterTopicResponseBuilder<'a, 'b, A> {
@@ -4373,6 +4409,7 @@ impl ::core::fmt::Debug for AlterTopicResponse<'_> {
     let mut ds = f.debug_struct("AlterTopicResponse");
       ds.field("topic", &self.topic());
       ds.field("settings", &self.settings());
+      ds.field("pending", &self.pending());
       ds.finish()
   }
 }
@@ -4651,6 +4688,8 @@ impl<'a> DescribedPartition<'a> {
   pub const VT_LOG_END: ::flatbuffers::VOffsetT = 20;
   pub const VT_SIZE_BYTES: ::flatbuffers::VOffsetT = 22;
   pub const VT_SEGMENTS: ::flatbuffers::VOffsetT = 24;
+  pub const VT_DURABILITY: ::flatbuffers::VOffsetT = 26;
+  pub const VT_OWN_DURABILITY: ::flatbuffers::VOffsetT = 28;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -4664,6 +4703,8 @@ impl<'a> DescribedPartition<'a> {
     let mut builder = DescribedPartitionBuilder::new(_fbb);
     builder.add_size_bytes(args.size_bytes);
     builder.add_log_end(args.log_end);
+    if let Some(x) = args.own_durability { builder.add_own_durability(x); }
+    if let Some(x) = args.durability { builder.add_durability(x); }
     builder.add_segments(args.segments);
     if let Some(x) = args.isr { builder.add_isr(x); }
     if let Some(x) = args.replicas { builder.add_replicas(x); }
@@ -4755,6 +4796,22 @@ impl<'a> DescribedPartition<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<u32>(DescribedPartition::VT_SEGMENTS, Some(0)).unwrap()}
   }
+  /// The durability in force: it can be another than that of the settings until the partition is empty.
+  #[inline]
+  pub fn durability(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(DescribedPartition::VT_DURABILITY, None)}
+  }
+  /// The durability that the partition has for itself; that of the topic without.
+  #[inline]
+  pub fn own_durability(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(DescribedPartition::VT_OWN_DURABILITY, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for DescribedPartition<'_> {
@@ -4774,6 +4831,8 @@ impl ::flatbuffers::Verifiable for DescribedPartition<'_> {
      .visit_field::<u64>("log_end", Self::VT_LOG_END, false)?
      .visit_field::<u64>("size_bytes", Self::VT_SIZE_BYTES, false)?
      .visit_field::<u32>("segments", Self::VT_SEGMENTS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("durability", Self::VT_DURABILITY, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("own_durability", Self::VT_OWN_DURABILITY, false)?
      .finish();
     Ok(())
   }
@@ -4790,6 +4849,8 @@ pub struct DescribedPartitionArgs<'a> {
     pub log_end: u64,
     pub size_bytes: u64,
     pub segments: u32,
+    pub durability: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub own_durability: Option<::flatbuffers::WIPOffset<&'a str>>,
 }
 impl<'a> Default for DescribedPartitionArgs<'a> {
   #[inline]
@@ -4806,6 +4867,8 @@ impl<'a> Default for DescribedPartitionArgs<'a> {
       log_end: 0,
       size_bytes: 0,
       segments: 0,
+      durability: None,
+      own_durability: None,
     }
   }
 }
@@ -4860,6 +4923,14 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> DescribedPartitionBuilder<'a,
     self.fbb_.push_slot::<u32>(DescribedPartition::VT_SEGMENTS, segments, 0);
   }
   #[inline]
+  pub fn add_durability(&mut self, durability: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(DescribedPartition::VT_DURABILITY, durability);
+  }
+  #[inline]
+  pub fn add_own_durability(&mut self, own_durability: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(DescribedPartition::VT_OWN_DURABILITY, own_durability);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> DescribedPartitionBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     DescribedPartitionBuilder {
@@ -4888,6 +4959,8 @@ impl ::core::fmt::Debug for DescribedPartition<'_> {
       ds.field("log_end", &self.log_end());
       ds.field("size_bytes", &self.size_bytes());
       ds.field("segments", &self.segments());
+      ds.field("durability", &self.durability());
+      ds.field("own_durability", &self.own_durability());
       ds.finish()
   }
 }

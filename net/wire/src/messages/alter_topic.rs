@@ -1,6 +1,6 @@
 //! Alter topic: changes settings. `UnknownTopic` and `InvalidConfig` are error responses.
 
-use ringlog_record::TopicId;
+use ringlog_record::{PartitionIndex, TopicId};
 
 use crate::api::Api;
 use crate::decode::{DecodeError, Shape, root};
@@ -33,6 +33,8 @@ pub struct AlterTopicRequest {
     pub set: Vec<Setting>,
     /// Settings that go back to their defaults.
     pub unset: Vec<String>,
+    /// The one partition whose settings are meant; those of the topic without. A partition has `durability` only.
+    pub partition: Option<PartitionIndex>,
 }
 
 impl AlterTopicRequest {
@@ -47,6 +49,7 @@ impl AlterTopicRequest {
             name: request.name().to_owned(),
             set: read_settings(request.set()),
             unset: request.unset().iter().map(str::to_owned).collect(),
+            partition: request.partition().map(PartitionIndex::new),
         })
     }
 }
@@ -65,6 +68,7 @@ impl Build for AlterTopicRequest {
             name: Some(name),
             set: Some(set),
             unset: Some(unset),
+            partition: self.partition.map(PartitionIndex::get),
         };
         let root = fbs::AlterTopicRequest::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);
@@ -76,8 +80,10 @@ impl Build for AlterTopicRequest {
 pub struct AlterTopicResponse {
     /// The topic's id.
     pub topic: TopicId,
-    /// Every setting with the value in force.
+    /// Every setting of the topic with its value.
     pub settings: Vec<Setting>,
+    /// Partitions that hold records which keep them from their new durability.
+    pub pending: Vec<PartitionIndex>,
 }
 
 impl AlterTopicResponse {
@@ -91,6 +97,12 @@ impl AlterTopicResponse {
         Ok(Self {
             topic: topic_from_wire(response.topic()),
             settings: read_settings(response.settings()),
+            pending: response
+                .pending()
+                .into_iter()
+                .flatten()
+                .map(PartitionIndex::new)
+                .collect(),
         })
     }
 }
@@ -103,9 +115,14 @@ impl Message for AlterTopicResponse {
 impl Build for AlterTopicResponse {
     fn build(&self, writer: &mut Writer) {
         let settings = write_settings(writer, &self.settings);
+        let pending = (!self.pending.is_empty()).then(|| {
+            let indices = self.pending.iter().map(|index| index.get());
+            writer.builder.create_vector_from_iter(indices)
+        });
         let args = fbs::AlterTopicResponseArgs {
             topic: Some(&topic_to_wire(self.topic)),
             settings: Some(settings),
+            pending,
         };
         let root = fbs::AlterTopicResponse::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);

@@ -100,6 +100,10 @@ pub struct DescribedPartition {
     pub size_bytes: u64,
     /// Number of its segments.
     pub segments: u32,
+    /// The durability in force, if it is known: it can be another than that of the settings until the partition is empty.
+    pub durability: Option<String>,
+    /// The durability that the partition has for itself; that of the topic without.
+    pub own_durability: Option<String>,
 }
 
 impl DescribeTopicResponse {
@@ -132,6 +136,8 @@ fn read_partition(partition: fbs::DescribedPartition<'_>) -> DescribedPartition 
         log_end: Offset::new(partition.log_end()),
         size_bytes: partition.size_bytes(),
         segments: partition.segments(),
+        durability: partition.durability().map(str::to_owned),
+        own_durability: partition.own_durability().map(str::to_owned),
     }
 }
 
@@ -147,6 +153,12 @@ impl Build for DescribeTopicResponse {
             let message = texts.write(builder, partition.error, partition.message.as_deref());
             let replicas = write_brokers(builder, &partition.replicas);
             let isr = write_brokers(builder, &partition.isr);
+            let mut shared = |text: &Option<String>| {
+                let text = text.as_deref();
+                text.map(|text| builder.create_shared_string(text))
+            };
+            let durability = shared(&partition.durability);
+            let own_durability = shared(&partition.own_durability);
             let args = fbs::DescribedPartitionArgs {
                 partition: partition.partition.get(),
                 error: partition.error.to_wire(),
@@ -159,6 +171,8 @@ impl Build for DescribeTopicResponse {
                 log_end: partition.log_end.get(),
                 size_bytes: partition.size_bytes,
                 segments: partition.segments,
+                durability,
+                own_durability,
             };
             fbs::DescribedPartition::create(builder, &args)
         });

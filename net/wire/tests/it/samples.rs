@@ -474,6 +474,7 @@ fn topics(samples: &mut Vec<Sample>) {
         name: "orders".to_owned(),
         set: settings(),
         unset: vec!["retention_bytes".to_owned()],
+        partition: None,
     };
     owned(
         samples,
@@ -481,13 +482,36 @@ fn topics(samples: &mut Vec<Sample>) {
         &request,
         AlterTopicRequest::decode,
     );
+    let request = AlterTopicRequest {
+        set: vec![Setting::new("durability", "memory")],
+        unset: Vec::new(),
+        partition: Some(PartitionIndex::new(3)),
+        ..request
+    };
+    owned(
+        samples,
+        "alter_topic_request_of_a_partition",
+        &request,
+        AlterTopicRequest::decode,
+    );
     let response = AlterTopicResponse {
         topic: TOPIC,
         settings: settings(),
+        pending: Vec::new(),
     };
     owned(
         samples,
         "alter_topic_response",
+        &response,
+        AlterTopicResponse::decode,
+    );
+    let response = AlterTopicResponse {
+        pending: vec![PartitionIndex::new(0), PartitionIndex::new(3)],
+        ..response
+    };
+    owned(
+        samples,
+        "alter_topic_response_with_pending",
         &response,
         AlterTopicResponse::decode,
     );
@@ -503,7 +527,7 @@ fn describe(samples: &mut Vec<Sample>) {
         &request,
         DescribeTopicRequest::decode,
     );
-    let response = DescribeTopicResponse {
+    let mut response = DescribeTopicResponse {
         name: "orders".to_owned(),
         topic: TOPIC,
         settings: settings(),
@@ -519,11 +543,23 @@ fn describe(samples: &mut Vec<Sample>) {
             log_end: Offset::new(1_001),
             size_bytes: 1 << 40,
             segments: 12,
+            durability: None,
+            own_durability: None,
         }],
     };
     owned(
         samples,
         "describe_topic_response",
+        &response,
+        DescribeTopicResponse::decode,
+    );
+    for partition in &mut response.partitions {
+        partition.durability = Some("sync".to_owned());
+        partition.own_durability = Some("memory".to_owned());
+    }
+    owned(
+        samples,
+        "describe_topic_response_with_durability",
         &response,
         DescribeTopicResponse::decode,
     );

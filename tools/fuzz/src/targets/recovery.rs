@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringlog_log::{
-    CacheBudget, Log, LogConfig, LogEnv, NoBulkFiles, OpenError, ReadError, ReadRequest, SpaceGauge,
+    CacheBudget, Durability, Log, LogConfig, LogEnv, NoBulkFiles, OpenError, ReadError,
+    ReadRequest, SpaceGauge,
 };
 use ringlog_reactor::sim::{CrashKind, NodeId, SimConfig, SimWorld};
 use ringlog_reactor::{OpenOptions, Reactor};
@@ -52,7 +53,12 @@ type Contents = [Option<Vec<u8>>; FILES.len()];
 pub fn recovery(data: &[u8]) -> bool {
     let contents = parse(data);
     let disk = Disk::new(&contents);
-    let first = disk.open_and_use();
+    // Without a first segment it is to be in memory: whatever else is there, and if it is empty.
+    let durability = match contents[1] {
+        Some(_) => Durability::Sync,
+        None => Durability::Memory,
+    };
+    let first = disk.open_and_use(durability);
     disk.world.crash(disk.node, CrashKind::Process);
     let is_served = matches!(first, Opened::Used { .. });
     match first {
@@ -65,8 +71,14 @@ pub fn recovery(data: &[u8]) -> bool {
             }
         }
         Opened::Refused => {}
-        Opened::Used { end } => match disk.open_and_use() {
-            Opened::Used { end: again } => assert_eq!(again.get(), end.get() + 1),
+        Opened::Used {
+            end,
+            durability: was,
+        } => match disk.open_and_use(durability) {
+            Opened::Used { end: again, .. } if was == Durability::Memory => {
+                assert!(again > end, "an offset is given out twice");
+            }
+            Opened::Used { end: again, .. } => assert_eq!(again.get(), end.get() + 1),
             other => panic!("a log that was used does not open again: {other:?}"),
         },
     }
@@ -78,7 +90,7 @@ pub fn recovery(data: &[u8]) -> bool {
 enum Opened {
     Corrupt,
     Refused,
-    Used { end: Offset },
+    Used { end: Offset, durability: Durability },
 }
 
 struct Disk {
@@ -128,11 +140,12 @@ impl Disk {
         }
     }
 
-    fn open_and_use(&self) -> Opened {
-        self.run(|reactor| async move {
+    fn open_and_use(&self, durability: Durability) -> Opened {
+        self.run(move |reactor| async move {
             let bulk = Rc::new(NoBulkFiles);
             let env = LogEnv::new(reactor, bulk, CacheBudget::new(1 << 20), SpaceGauge::new());
             let config = LogConfig {
+                durability,
                 segment_bytes: SEGMENT_BYTES,
                 ..LogConfig::default()
             };
@@ -144,9 +157,9 @@ impl Disk {
             assert!(report.log_start <= report.log_end && report.log_end <= Offset::MAX);
             assert!(report.high_watermark <= report.log_end);
             read_all(&log).await;
-            let end = log.log_end();
+            let (end, durability) = (log.log_end(), log.durability());
             match append(&log).await {
-                true => Opened::Used { end },
+                true => Opened::Used { end, durability },
                 false => Opened::Refused,
             }
         })
@@ -312,5 +325,28 @@ fn samples() -> Vec<Vec<u8>> {
     ];
     let fresh: Contents = [None, Some(padded(first.clone(), 4_096)), None, None, None];
     let rolled: Contents = [None, Some(first), None, None, Some(padded(second, 4_096))];
-    [crashed, closed, fresh, rolled].iter().map(join).collect()
+    let in_memory: Contents = [
+        Some(ringlog_log::fuzz::checkpoint_in_memory(50)),
+        None,
+        None,
+        None,
+        None,
+    ];
+    // It came to memory, or left it, when the crash came.
+    let moving: Contents = [
+        Some(ringlog_log::fuzz::checkpoint_in_memory(50)),
+        Some(vec![0; 4_096]),
+        None,
+        None,
+        Some(vec![0; 4_096]),
+    ];
+    let emptied: Contents = [
+        Some(checkpoint(true, SECOND_BASE, 0)),
+        None,
+        None,
+        None,
+        None,
+    ];
+    let all = [crashed, closed, fresh, rolled, in_memory, moving, emptied];
+    all.iter().map(join).collect()
 }

@@ -53,6 +53,9 @@ pub(crate) enum TopicCommand {
     Alter {
         /// Its name
         name: String,
+        /// The one partition that is meant, which can have its own durability
+        #[arg(long, value_name = "N")]
+        partition: Option<u32>,
         /// A setting; KEY=default gives the default back
         #[arg(long = "config", value_name = "KEY=VALUE", required = true)]
         config: Vec<String>,

@@ -1,14 +1,18 @@
 //! `ringlog doctor`: whether this machine can run a broker, and what would make it run better.
 
-use ringlog_reactor::uring::{Verdict, probe};
+use std::path::Path;
+
+use ringlog_reactor::uring::{Finding, Verdict, descriptor_limit, probe};
+use ringlog_server::{BrokerConfig, PartitionBudget};
 use serde_json::json;
 
 use crate::cli::DoctorArguments;
 use crate::error::CommandError;
-use crate::output::{Format, Mood, coloured, outln, print_json};
+use crate::output::{Format, Mood, bytes, coloured, outln, print_json};
 
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), CommandError> {
-    let findings = probe(&arguments.data_dir);
+    let mut findings = probe(&arguments.data_dir);
+    findings.push(partitions(&arguments.data_dir));
     let word = |verdict| match verdict {
         Verdict::Ok => "ok",
         Verdict::Warn => "warn",
@@ -53,4 +57,24 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), CommandError> {
         ));
     }
     Ok(())
+}
+
+/// How many partitions a broker with the usual memory serves here.
+fn partitions(data_dir: &Path) -> Finding {
+    let mut config = BrokerConfig::new(data_dir.to_owned(), ([127, 0, 0, 1], 0).into());
+    config.descriptors_max = descriptor_limit().ok().map(|limit| limit.hard);
+    let budget = PartitionBudget::of(&config);
+    let by_files = budget
+        .partitions_by_descriptors()
+        .map_or_else(|| "any number".to_owned(), |count| count.to_string());
+    Finding {
+        name: "partitions",
+        verdict: Verdict::Ok,
+        sentence: format!(
+            "A broker with {} of memory serves {} partitions on the device: its memory {}, the open files {by_files}.",
+            bytes(config.memory_bytes as u64),
+            budget.partitions_max(),
+            budget.partitions_by_memory(),
+        ),
+    }
 }

@@ -4,6 +4,7 @@ mod describe;
 mod offsets;
 
 use ringlog_client::{Admin, ClientError, ErrorCode, TopicInfo, TopicSetting};
+use ringlog_record::PartitionIndex;
 use serde_json::{Value, json};
 
 use self::offsets::Places;
@@ -76,19 +77,34 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
         }
         TopicCommand::Alter {
             name,
+            partition,
             config,
             bootstrap,
             output,
         } => {
             let settings = settings(&config)?;
             let admin = Admin::new(&connect(&bootstrap).await?);
-            let settings = admin.alter_topic(&name, settings, Vec::new()).await;
-            let settings = settings.map_err(failed("alter", &name))?;
+            let altered = match partition.map(PartitionIndex::new) {
+                Some(one) => {
+                    admin
+                        .alter_partition(&name, one, settings, Vec::new())
+                        .await
+                }
+                None => admin.alter_topic(&name, settings, Vec::new()).await,
+            };
+            let altered = altered.map_err(failed("alter", &name))?;
+            let pending: Vec<u32> = altered.pending.iter().map(|one| one.get()).collect();
             match output.form {
-                Format::Table => print_settings(&settings),
+                Format::Table => {
+                    print_settings(&altered.settings);
+                    if !pending.is_empty() {
+                        explain_pending(&name, &pending);
+                    }
+                }
                 Format::Json => print_json(&json!({
                     "name": name,
-                    "config": config_json(&settings),
+                    "config": config_json(&altered.settings),
+                    "pending": pending,
                 })),
             }
         }
@@ -209,5 +225,16 @@ fn print_settings(settings: &[TopicSetting]) {
                 origin.to_owned(),
             ]
         }),
+    );
+}
+
+/// Why some partitions do not have their new durability yet, and what can be done.
+fn explain_pending(name: &str, pending: &[u32]) {
+    let pending: Vec<_> = pending.iter().map(ToString::to_string).collect();
+    eprintln!(
+        "partition {} of {name}: the new durability is stored, and in force once the partition is empty, since records \
+         do not move between memory and the device. Delete them (ringlog topic delete-records), or wait until retention \
+         has; those in memory are gone when the broker starts anew",
+        pending.join(", ")
     );
 }

@@ -104,7 +104,7 @@ fn settings_that_are_wrong_are_refused_with_what_is_allowed() {
     create("retention=7d").refused(1, &["retention", "retention_ms"]);
     create("retention_ms=7w").refused(1, &["7w", "d"]);
     create("durability=maybe").refused(1, &["sync", "async"]);
-    create("durability=memory").refused(1, &["memory"]);
+    create("durability=memory").refused(1, &["memory", "retention_bytes=64MiB"]);
     broker
         .run(&["topic", "create", "no spaces"], b"")
         .refused(1, &["no spaces"]);

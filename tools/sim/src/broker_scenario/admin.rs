@@ -33,6 +33,7 @@ pub(crate) async fn administer(client: &Client, mut connection: Connection) -> R
 pub(crate) async fn create(client: &Client, connection: &mut Connection) -> Result<(), Stop> {
     let partitions = u32::try_from(1 + client.random_below(3)).unwrap_or(1);
     let kind = match client.random_below(4) {
+        0 if partitions == 3 => TopicKind::Memory,
         0 => TopicKind::Async,
         1 | 2 if client.alters => TopicKind::Altered,
         _ => TopicKind::Sync,
@@ -45,6 +46,7 @@ pub(crate) async fn create(client: &Client, connection: &mut Connection) -> Resu
             Setting::new("durability", kind.durability()),
             Setting::new("segment_bytes", "1MiB"),
             Setting::new("flush_ms", "5ms"),
+            Setting::new("retention_bytes", kind.retention_bytes()),
         ],
     };
     let answer = connection.call(&request).await?;

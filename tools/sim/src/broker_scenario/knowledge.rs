@@ -27,16 +27,27 @@ pub(crate) enum Existence {
 pub(crate) enum TopicKind {
     Sync,
     Async,
+    /// In memory only.
+    Memory,
     /// One or the other, and it changes.
     Altered,
 }
 
 impl TopicKind {
+    /// What each of its partitions keeps at most, as it is made.
+    pub(crate) fn retention_bytes(self) -> &'static str {
+        match self {
+            Self::Memory => "1048576",
+            Self::Sync | Self::Async | Self::Altered => "-1",
+        }
+    }
+
     /// The durability that it is made with.
     pub(crate) fn durability(self) -> &'static str {
         match self {
             Self::Sync | Self::Altered => "sync",
             Self::Async => "async",
+            Self::Memory => "memory",
         }
     }
 }
@@ -137,7 +148,10 @@ impl Knowledge {
             .map(|_| {
                 self.partitions += 1;
                 Partition {
-                    history: History::new(self.partitions, Retention::default()),
+                    history: match kind {
+                        TopicKind::Memory => History::in_memory(self.partitions),
+                        _ => History::new(self.partitions, Retention::default()),
+                    },
                     number: self.partitions,
                     reader: Position::default(),
                     leader_epoch: LeaderEpoch::new(0),
@@ -150,7 +164,7 @@ impl Knowledge {
             existence: Existence::Unknown,
             is_sync: kind == TopicKind::Sync,
             is_altered: kind == TopicKind::Altered,
-            settings: Settings::new(kind.durability()),
+            settings: Settings::new(kind),
             partition_count,
             id: None,
             partitions,

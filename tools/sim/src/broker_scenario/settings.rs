@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use ringlog_record::PartitionIndex;
 use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, DescribeTopicRequest, DescribeTopicResponse, Setting,
 };
 
 use super::client::Client;
+use super::knowledge::TopicKind;
 use super::wire::{Connection, Stop, wrong};
 use crate::history::Retention;
 
@@ -20,11 +22,11 @@ pub(crate) struct Settings(BTreeMap<&'static str, Vec<String>>);
 
 impl Settings {
     /// Those of a new topic.
-    pub(crate) fn new(durability: &str) -> Self {
+    pub(crate) fn new(kind: TopicKind) -> Self {
         let known = [
-            ("durability", durability),
+            ("durability", kind.durability()),
             ("retention_ms", RETENTION_MS[2]),
-            ("retention_bytes", RETENTION_BYTES[2]),
+            ("retention_bytes", kind.retention_bytes()),
         ];
         let known = known.map(|(key, value)| (key, vec![value.to_owned()]));
         Self(known.into())
@@ -69,16 +71,20 @@ pub(crate) async fn alter(client: &Client, connection: &mut Connection) -> Resul
         _ => ("retention_ms", pick(client, &RETENTION_MS)),
     };
     let random = client.reactor.random_u64();
-    let name = {
+    let (name, partition) = {
         let knowledge = &mut *client.knowledge.borrow_mut();
-        let Some((name, _)) = knowledge.any_partition(random) else {
+        let Some((name, index)) = knowledge.any_partition(random) else {
             return Ok(());
         };
         let topic = knowledge.topics.get_mut(&name);
         let Some(topic) = topic.filter(|topic| topic.is_altered) else {
             return Ok(());
         };
-        topic.settings.asked(key, value);
+        // One of its partitions can have another durability.
+        let partition = (key == "durability" && random & 1 == 1).then_some(index);
+        if partition.is_none() {
+            topic.settings.asked(key, value);
+        }
         let allowed = Retention {
             by_size: key == "retention_bytes",
             ms: (key == "retention_ms").then(|| value.parse().unwrap_or(0)),
@@ -86,12 +92,13 @@ pub(crate) async fn alter(client: &Client, connection: &mut Connection) -> Resul
         for partition in &mut topic.partitions {
             partition.history.retention_asked(allowed);
         }
-        name
+        (name, partition)
     };
     let request = AlterTopicRequest {
         name: name.clone(),
         set: vec![Setting::new(key, value)],
         unset: Vec::new(),
+        partition: partition.map(PartitionIndex::new),
     };
     let answer = connection.call(&request).await?;
     if client.is_refused(&answer)? {
@@ -101,7 +108,9 @@ pub(crate) async fn alter(client: &Client, connection: &mut Connection) -> Resul
         AlterTopicResponse::decode(answer.body()?).map_err(|error| wrong(0, error.to_string()))?;
     let knowledge = &mut *client.knowledge.borrow_mut();
     if let Some(topic) = knowledge.topics.get_mut(&name) {
-        topic.settings.answered(key, value);
+        if partition.is_none() {
+            topic.settings.answered(key, value);
+        }
         topic.settings.check(&response.settings)?;
         knowledge.met.topics_altered += 1;
     }

@@ -10,6 +10,17 @@ use super::wire::{Connection, Stop, wrong};
 use crate::history::{Found, ReadRecord};
 use crate::violation::not_served;
 
+/// What a restart may not lose of what was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promise {
+    /// Nothing of it.
+    Everything,
+    /// It may lose the end of it.
+    APrefix,
+    /// It may lose all.
+    Nothing,
+}
+
 /// Compares everything.
 pub(crate) async fn verify(client: &Client) -> Result<(), Stop> {
     let mut connection = client.connect().await?;
@@ -64,7 +75,7 @@ async fn compare_partition(
     name: &str,
     index: u32,
 ) -> Result<(), Stop> {
-    let (id, number, reader, log_start, epoch, is_sync) = {
+    let (id, number, reader, log_start, epoch, promise) = {
         let knowledge = &mut *client.knowledge.borrow_mut();
         let id = knowledge.id(name, index);
         let partition = knowledge.partition(name, index);
@@ -77,7 +88,13 @@ async fn compare_partition(
             partition.reader,
             partition.log_start,
             partition.leader_epoch,
-            is_sync,
+            if partition.history.is_in_memory() {
+                Promise::Nothing
+            } else if is_sync {
+                Promise::Everything
+            } else {
+                Promise::APrefix
+            },
         )
     };
     let (state, records) = read_all(connection, id, number, log_start).await?;
@@ -96,7 +113,7 @@ async fn compare_partition(
         number,
         reader,
         (first, end),
-        is_sync,
+        promise,
     );
     let position = position.await?;
     let knowledge = &mut *client.knowledge.borrow_mut();
@@ -174,17 +191,21 @@ async fn check_reader(
     number: u32,
     reader: Position,
     (first, end): (u64, u64),
-    is_sync: bool,
+    promise: Promise,
 ) -> Result<Position, Stop> {
     if reader.last_epoch.is_none() {
         let next = reader.next.clamp(first, end);
         return Ok(Position { next, ..reader });
     }
     let found = fetch(connection, id, reader).await?;
-    let is_lost = reader.next > end;
+    let is_lost = match promise {
+        // What it had read is gone, and what lies behind that is not known to be all.
+        Promise::Nothing => reader.next < first,
+        Promise::APrefix | Promise::Everything => reader.next > end,
+    };
     let first = first.max(found.state.log_start.get());
     match found.error {
-        ErrorCode::LogTruncated if is_lost && !is_sync => {
+        ErrorCode::LogTruncated if is_lost && promise != Promise::Everything => {
             let agreed_end = found.agreed_end.map(Offset::get);
             let Some(next) = agreed_end.filter(|agreed| *agreed <= end) else {
                 return Err(wrong(number, format!("agreed end {agreed_end:?} of {end}")));
@@ -196,7 +217,7 @@ async fn check_reader(
             })
         }
         ErrorCode::None if !is_lost => Ok(reader),
-        ErrorCode::OffsetOutOfRange if reader.next < first => Ok(Position {
+        ErrorCode::OffsetOutOfRange if reader.next < first && !is_lost => Ok(Position {
             next: first,
             last_epoch: None,
         }),

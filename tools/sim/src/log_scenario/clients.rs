@@ -55,7 +55,10 @@ impl Clients {
         let partitions = workload.partitions.iter().zip(0..);
         Self {
             histories: partitions
-                .map(|(plan, index)| History::new(index, plan.retention()))
+                .map(|(plan, index)| match plan.is_in_memory() {
+                    true => History::in_memory(index),
+                    false => History::new(index, plan.retention()),
+                })
                 .collect(),
             next_record: first_id(0),
             violation: None,
@@ -90,6 +93,7 @@ impl Clients {
             met.segments_removed += counters.segments_removed.get();
             met.appends_without_space += counters.appends_without_space.get();
             met.checkpoints += counters.checkpoints.get();
+            met.memory_dropped_bytes += counters.memory_dropped_bytes.get();
         }
     }
 }

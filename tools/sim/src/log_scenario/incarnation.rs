@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::{LocalBoxFuture, select_all};
 use ringlog_log::{CacheBudget, Log, LogEnv, OpenError, SpaceGauge};
 use ringlog_reactor::Reactor;
-use ringlog_record::LeaderEpoch;
+use ringlog_record::{LeaderEpoch, Offset};
 
 use super::clients::Clients;
 use super::directory;
@@ -83,6 +83,10 @@ impl Incarnation {
                 bytes: report.scanned_bytes,
             }
             .into());
+        }
+        {
+            let met = &mut self.clients.borrow_mut().met;
+            met.restarts_in_memory += u64::from(log.lost_below() > Offset::ZERO);
         }
         self.clients.borrow_mut().met.torn_tails += u64::from(report.torn_tail.is_some());
         let epoch = log.epochs().latest().unwrap_or(LeaderEpoch::new(0));

@@ -161,6 +161,12 @@ impl PartitionPlan {
             flush_ms: chance.between(1, 5),
             ..LogConfig::default()
         };
+        // No draw of its own, so that other partitions stay what they were.
+        let is_in_memory = config.durability == Durability::Async && config.flush_ms >= 4;
+        if is_in_memory {
+            config.durability = Durability::Memory;
+            config.max_batch_bytes = 512 << 10;
+        }
         let rolls_by_age = chance.one_in(3);
         if rolls_by_age {
             config.segment_ms = chance.between(1, 10);
@@ -170,6 +176,9 @@ impl PartitionPlan {
             config.retention_bytes = Some(chance.between(0, 2 << 20));
         } else if is_removing {
             config.retention_ms = Some(chance.between(2, 40));
+        }
+        if is_in_memory {
+            config.retention_bytes.get_or_insert(1 << 20);
         }
         Self {
             config,
@@ -181,7 +190,12 @@ impl PartitionPlan {
 
     /// Whether what is acknowledged is durable.
     pub(crate) fn is_sync(&self) -> bool {
-        self.config.durability != Durability::Async
+        self.config.durability == Durability::Sync
+    }
+
+    /// Whether it is in memory only.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.config.durability == Durability::Memory
     }
 
     pub(crate) fn retention(&self) -> Retention {

@@ -1,6 +1,6 @@
 //! `ringlog topic describe`.
 
-use ringlog_client::{DescribedTopic, ErrorCode};
+use ringlog_client::{DescribedPartition, DescribedTopic, ErrorCode};
 use serde_json::json;
 
 use super::{config_json, print_settings};
@@ -33,6 +33,8 @@ fn json(topic: &DescribedTopic) {
             "log_end": one.log_end.get(),
             "size_bytes": one.size_bytes,
             "segments": one.segments,
+            "durability": one.durability,
+            "own_durability": one.own_durability,
             "error": (one.error != ErrorCode::None).then(|| one.error.name()),
             "message": one.message,
         })
@@ -76,6 +78,7 @@ fn table(topic: &DescribedTopic) {
             numbers("log end"),
             numbers("size"),
             numbers("segments"),
+            words("durability"),
             words("state"),
         ],
         partitions.iter().map(|one| {
@@ -90,12 +93,23 @@ fn table(topic: &DescribedTopic) {
                 one.log_end.to_string(),
                 bytes(one.size_bytes),
                 one.segments.to_string(),
+                durability(one),
                 state(one.error, one.message.as_deref()),
             ]
         }),
     );
     outln!();
     print_settings(&topic.settings);
+}
+
+/// The durability in force, and whether it is the partition's own.
+fn durability(partition: &DescribedPartition) -> String {
+    let in_force = partition.durability.as_deref().unwrap_or("-");
+    match partition.own_durability.as_deref() {
+        None => in_force.to_owned(),
+        Some(own) if own == in_force => format!("{own} (own)"),
+        Some(own) => format!("{in_force} (own: {own}, once it is empty)"),
+    }
 }
 
 fn state(error: ErrorCode, message: Option<&str>) -> String {

@@ -62,6 +62,7 @@ impl Partition {
         let removed = self.log.apply_retention().await;
         let removed = self.changed(removed)?.unwrap_or(0);
         let retained = self.plan.config.retention_bytes;
+        let retained = retained.filter(|_| !self.plan.is_in_memory());
         if let Some(bytes) = retained.filter(|&bytes| removed > 0 && self.log.size_bytes() < bytes)
         {
             let what = format!("less than {bytes} bytes are left by retention");
