@@ -2,10 +2,10 @@
 
 pub(super) const RINGLOG: &str = "\
 Examples:
-  ringlog broker                                  a broker with its data in ./ringlog-data
-  ringlog topic create events --partitions 4      a topic
-  echo 'hello, log' | ringlog produce events      a record
-  ringlog consume events --until-end              all records
+  ringlog broker                                  data in ./ringlog-data
+  ringlog topic create events --partitions 4
+  echo 'hello, log' | ringlog produce events
+  ringlog consume events --until-end
 
 Exit codes: 0 done, 1 failed, 2 called in a wrong way.";
 
