@@ -38,7 +38,8 @@ Examples:
 pub(super) const TOPIC_ALTER: &str = "\
 Examples:
   ringlog topic alter events --config retention_ms=30d
-  ringlog topic alter events --config retention_ms=default";
+  ringlog topic alter events --config retention_ms=default
+  ringlog topic alter events --partition 0 --config durability=async";
 
 pub(super) const TOPIC_DELETE: &str = "\
 Examples:
