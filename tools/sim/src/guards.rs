@@ -68,7 +68,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::OffsetReservation,
-        seed: 1,
+        seed: 8,
         checker: "watermark-went-back",
     },
 ];
