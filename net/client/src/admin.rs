@@ -1,15 +1,17 @@
 //! Administrative requests.
 
-use ringlog_record::{Offset, PartitionIndex, TimestampMs};
+use std::collections::BTreeMap;
+
+use ringlog_record::{BrokerId, Offset, PartitionIndex, TimestampMs};
 use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest,
     DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeTopicRequest,
     DescribeTopicResponse, ErrorCode, ListOffsetsPartition, ListOffsetsRequest,
-    ListOffsetsResponse, OffsetPosition, Setting, TopicSelection,
+    ListOffsetsResponse, ListedOffset, OffsetPosition, Setting, TopicSelection,
 };
 
-use crate::client::{Client, TopicInfo};
+use crate::client::{Client, PartitionInfo, TopicInfo};
 use crate::consumer::offset_of_time;
 use crate::error::{AdminError, ClientError, ConsumeError};
 
@@ -172,23 +174,74 @@ impl Admin {
         partition: PartitionIndex,
         position: OffsetPosition,
     ) -> Result<Option<(Offset, Option<TimestampMs>)>, AdminError> {
-        let info = topic.partition(partition)?;
-        let connection = self.client.leader_connection(&topic.name, info).await?;
-        let request = ListOffsetsRequest {
-            partitions: vec![ListOffsetsPartition {
-                id: info.id,
-                position,
-            }],
-        };
-        let timeout = self.client.config().request_timeout;
-        let frame = connection.call(&request, Vec::new(), timeout).await?;
-        let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
-        let response = ListOffsetsResponse::decode(body).map_err(ClientError::decode(address))?;
-        let listed = response.partitions.into_iter().next();
-        let listed = listed.ok_or_else(|| ClientError::bad_answer(address, "it is empty"))?;
+        let listed = self.offsets(topic, &[(partition, position)]).await?;
+        let listed = listed.into_iter().next();
+        let listed = listed.ok_or_else(|| ClientError::bad_answer(&topic.name, "it is empty"))?;
         refusal(listed.error, listed.message)?;
         Ok(listed.offset.map(|offset| (offset, listed.timestamp)))
+    }
+
+    /// Offsets of partitions by position or time, and where those partitions stand; each with an error of its own. They
+    /// come in the order of the brokers that lead them. One request goes to each broker.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`] when a broker cannot be asked.
+    pub async fn offsets(
+        &self,
+        topic: &TopicInfo,
+        positions: &[(PartitionIndex, OffsetPosition)],
+    ) -> Result<Vec<ListedOffset>, AdminError> {
+        let mut brokers: BTreeMap<Option<BrokerId>, Vec<(&PartitionInfo, OffsetPosition)>> =
+            BTreeMap::new();
+        for &(partition, position) in positions {
+            let info = topic.partition(partition)?;
+            let asked = brokers.entry(info.leader).or_default();
+            asked.push((info, position));
+        }
+        let mut listed = Vec::with_capacity(positions.len());
+        for asked in brokers.into_values() {
+            let Some((first, _)) = asked.first() else {
+                continue;
+            };
+            let connection = self.client.leader_connection(&topic.name, first).await?;
+            let partitions = asked.iter().map(|&(info, position)| ListOffsetsPartition {
+                id: info.id,
+                position,
+            });
+            let request = ListOffsetsRequest {
+                partitions: partitions.collect(),
+            };
+            let timeout = self.client.config().request_timeout;
+            let frame = connection.call(&request, Vec::new(), timeout).await?;
+            let address = connection.address();
+            let body = frame.body().map_err(ClientError::frame(address))?;
+            let response =
+                ListOffsetsResponse::decode(body).map_err(ClientError::decode(address))?;
+            listed.extend(response.partitions);
+        }
+        Ok(listed)
+    }
+
+    /// The offsets behind the last records of partitions that can be read.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`], that of a partition too.
+    pub async fn end_offsets(
+        &self,
+        topic: &TopicInfo,
+        partitions: &[PartitionIndex],
+    ) -> Result<Vec<(PartitionIndex, Offset)>, AdminError> {
+        let latest = |&partition| (partition, OffsetPosition::Latest);
+        let positions: Vec<_> = partitions.iter().map(latest).collect();
+        let mut ends = Vec::with_capacity(partitions.len());
+        for listed in self.offsets(topic, &positions).await? {
+            refusal(listed.error, listed.message)?;
+            let end = listed.offset.unwrap_or(listed.state.high_watermark);
+            ends.push((listed.id.partition, end));
+        }
+        Ok(ends)
     }
 
     /// The offset behind the last record of a partition that can be read.

@@ -65,6 +65,8 @@ struct Inner {
     config: ClientConfig,
     pool: Pool,
     known: Mutex<Known>,
+    /// Whose turn it is to ask for metadata after a failure.
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +87,7 @@ impl Client {
             pool: Pool::new(config.connection.clone()),
             config,
             known: Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
         }));
         client.any_connection().await?;
         Ok(client)
@@ -194,6 +197,26 @@ impl Client {
             return Ok(Arc::clone(topic));
         }
         self.refresh_topic(name).await
+    }
+
+    /// Asks for a topic anew, unless somebody did since it was as in `seen`: those who fail together ask once.
+    pub(crate) async fn refresh_unless_new(
+        &self,
+        name: &str,
+        seen: Option<&Arc<TopicInfo>>,
+    ) -> Result<(), ClientError> {
+        let _turn = self.0.refreshing.lock().await;
+        let is_new = {
+            let known = self.known();
+            match (known.topics.get(name), seen) {
+                (Some(known), Some(seen)) => !Arc::ptr_eq(known, seen),
+                _ => false,
+            }
+        };
+        if !is_new {
+            self.refresh_topic(name).await?;
+        }
+        Ok(())
     }
 
     /// What is known of a topic holds no more.

@@ -5,7 +5,7 @@ mod fetcher;
 mod marks;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) use self::start::offset_of_time;
 use crate::admin::Admin;
 use crate::client::Client;
 use crate::error::ConsumeError;
-use crate::limits::FETCHED_QUEUED_MAX;
+use crate::limits::{DECOMPRESSED_BYTES_MAX, FETCHED_QUEUED_MAX};
 
 /// What to do when a position is outside of its partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,9 @@ pub struct ConsumerConfig {
     pub prefetch_bytes: usize,
     /// What to do when a position is outside of its partition.
     pub offset_reset: OffsetReset,
+    /// Bytes that the records of a batch may have when decompressed: more is an error of that batch, so that a small one
+    /// cannot fill the memory.
+    pub decompressed_bytes_max: usize,
 }
 
 impl Default for ConsumerConfig {
@@ -60,6 +63,7 @@ impl Default for ConsumerConfig {
             partition_max_bytes: 1 << 20,
             prefetch_bytes: 16 << 20,
             offset_reset: OffsetReset::Error,
+            decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
         }
     }
 }
@@ -110,6 +114,8 @@ pub struct Consumer {
     client: Client,
     config: ConsumerConfig,
     positions: BTreeMap<Source, Position>,
+    /// Those of them that are not read for now.
+    paused: BTreeSet<Source>,
     marks: Marks,
     fetching: Option<Fetching>,
 }
@@ -133,6 +139,7 @@ impl Consumer {
             client: client.clone(),
             config,
             positions: BTreeMap::new(),
+            paused: BTreeSet::new(),
             marks: Marks::default(),
             fetching: None,
         }
@@ -146,6 +153,7 @@ impl Consumer {
     pub async fn assign(&mut self, assignments: Vec<Assignment>) -> Result<(), ConsumeError> {
         self.fetching = None;
         self.positions.clear();
+        self.paused.clear();
         let admin = Admin::new(&self.client);
         let mut positions = BTreeMap::new();
         for assignment in assignments {
@@ -171,6 +179,56 @@ impl Consumer {
         }
     }
 
+    /// Goes on where `start` says in a partition that is consumed, such as at a time; gives the offset. Nothing happens for
+    /// a partition that is not.
+    ///
+    /// May be given up at any time: the position is the old one then.
+    ///
+    /// # Errors
+    ///
+    /// [`ConsumeError`] when the start cannot be found out; the position is the old one.
+    pub async fn seek_to(
+        &mut self,
+        topic: &str,
+        partition: PartitionIndex,
+        start: StartAt,
+    ) -> Result<Option<Offset>, ConsumeError> {
+        if self.position(topic, partition).is_none() {
+            return Ok(None);
+        }
+        let info = self.client.topic(topic).await?;
+        let assignment = Assignment {
+            topic: topic.to_owned(),
+            partition,
+            start,
+        };
+        let admin = Admin::new(&self.client);
+        let offset = start::find_start(&admin, &info, &assignment).await?;
+        self.seek(topic, partition, offset);
+        Ok(Some(offset))
+    }
+
+    /// Reads no more of a partition until [`Consumer::resume`]; its position is kept. What was fetched ahead, of others
+    /// too, is fetched again.
+    pub fn pause(&mut self, topic: &str, partition: PartitionIndex) {
+        let source = Source::new(topic, partition);
+        if self.positions.contains_key(&source) && self.paused.insert(source) {
+            self.fetching = None;
+        }
+    }
+
+    /// Reads a partition on that was paused.
+    pub fn resume(&mut self, topic: &str, partition: PartitionIndex) {
+        if self.paused.remove(&Source::new(topic, partition)) {
+            self.fetching = None;
+        }
+    }
+
+    /// Whether a partition is paused.
+    pub fn is_paused(&self, topic: &str, partition: PartitionIndex) -> bool {
+        self.paused.contains(&Source::new(topic, partition))
+    }
+
     /// The offset of the next record of a partition that is consumed.
     pub fn position(&self, topic: &str, partition: PartitionIndex) -> Option<Offset> {
         let position = self.positions.get(&Source::new(topic, partition));
@@ -189,7 +247,43 @@ impl Consumer {
         self.marks.get(&Source::new(topic, partition))
     }
 
-    /// The next batch; `None` when none came within `timeout`.
+    /// How many offsets lie between the position in a partition and its end, as the broker said last; none before it said
+    /// anything. Offsets without a record count as well.
+    pub fn lag(&self, topic: &str, partition: PartitionIndex) -> Option<u64> {
+        let end = self.high_watermark(topic, partition)?;
+        let position = self.position(topic, partition)?;
+        Some(end.get().saturating_sub(position.get()))
+    }
+
+    /// Asks for the end of each partition that is consumed: the offset behind the last record that can be read.
+    /// [`Consumer::high_watermark`] and [`Consumer::lag`] know them from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`ConsumeError`].
+    pub async fn end_offsets(&self) -> Result<Vec<(String, PartitionIndex, Offset)>, ConsumeError> {
+        let mut topics: BTreeMap<&str, Vec<PartitionIndex>> = BTreeMap::new();
+        for source in self.positions.keys() {
+            topics
+                .entry(&source.topic)
+                .or_default()
+                .push(source.partition);
+        }
+        let admin = Admin::new(&self.client);
+        let mut ends = Vec::new();
+        for (name, partitions) in topics {
+            let topic = self.client.topic(name).await?;
+            for (partition, end) in admin.end_offsets(&topic, &partitions).await? {
+                self.marks.set(&Source::new(name, partition), end);
+                ends.push((name.to_owned(), partition, end));
+            }
+        }
+        Ok(ends)
+    }
+
+    /// The next batch; `None` when none came within `timeout`. All partitions that are not paused take turns.
+    ///
+    /// May be given up at any time: nothing is lost, and the position is behind the last batch that was given out.
     ///
     /// # Errors
     ///
@@ -201,7 +295,7 @@ impl Consumer {
 
     /// The next batch, however long it takes. May be given up at any time: nothing is lost.
     async fn next_batch(&mut self) -> Result<FetchedBatch, ConsumeError> {
-        if self.positions.is_empty() {
+        if self.positions.len() == self.paused.len() {
             return std::future::pending().await;
         }
         loop {
@@ -217,7 +311,8 @@ impl Consumer {
                     if let Some(position) = self.positions.get_mut(&fetched.source) {
                         position.offset = fetched.last_offset.next();
                         position.last_epoch = fetched.leader_epoch;
-                        return Ok(FetchedBatch::new(fetched));
+                        let most = self.config.decompressed_bytes_max;
+                        return Ok(FetchedBatch::new(fetched, most));
                     }
                 }
                 Some(Event::Failed(error)) => {
@@ -236,7 +331,8 @@ impl Consumer {
         let room = self.config.prefetch_bytes.clamp(1, Semaphore::MAX_PERMITS);
         let room = Arc::new(Semaphore::new(room));
         let mut groups: BTreeMap<Owner, BTreeMap<Source, Position>> = BTreeMap::new();
-        for (source, position) in &self.positions {
+        let read = self.positions.iter();
+        for (source, position) in read.filter(|(source, _)| !self.paused.contains(*source)) {
             let topic = self.client.topic(&source.topic).await?;
             let info = topic.partition(source.partition)?;
             let group = groups.entry(Owner::of(info)).or_default();

@@ -3,7 +3,8 @@
 pub mod accumulator;
 pub mod assembler;
 pub mod backoff;
+pub mod compression;
+pub mod lane;
 pub mod murmur2;
 pub mod partitioner;
 pub mod pending;
-pub mod retry;

@@ -197,7 +197,9 @@ pub enum SendError {
 /// Why a record was not, or not surely, stored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// Nobody can say whether it was stored. It is not sent again: it might be stored twice.
+    /// Nobody can say whether it was stored: an idempotent producer could not find out within the delivery time-out, or
+    /// sends no more for another reason; one that is not idempotent could not send it again, since it might be stored
+    /// twice. Whoever must know reads the partition.
     #[error("whether the record was stored is not known: {reason}")]
     UnknownOutcome {
         /// What happened.
@@ -219,8 +221,11 @@ pub enum DeliveryError {
         /// How the last attempt failed.
         reason: String,
     },
-    /// The producer was dropped before the record was sent.
-    #[error("the producer ended before the record was sent")]
+    /// It is stored, once; the broker has forgotten at which offset.
+    #[error("the record is stored; the broker no longer knows at which offset")]
+    StoredBefore,
+    /// The producer was dropped before there was an outcome.
+    #[error("the producer was dropped before the record had an outcome")]
     Closed,
 }
 

@@ -7,8 +7,8 @@ use ringlog_wire::limits::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX};
 /// Requests that may wait to be written to one connection.
 pub const WRITES_QUEUED_MAX: usize = 256;
 
-/// Bytes of batches of one partition that are put into one request.
-pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Batches of an idempotent producer that may be under way in a partition: as many as a broker remembers.
+pub const IDEMPOTENT_IN_FLIGHT_MAX: usize = 5;
 
 /// Frames that are written to a socket in one go.
 pub const WRITES_GATHERED_MAX: usize = 32;
@@ -19,6 +19,9 @@ pub const RECV_BYTES_LOW: usize = 16 << 10;
 
 /// Bytes asked of a socket at once.
 pub const RECV_BYTES: usize = 256 << 10;
+
+/// How often the system asks for a sign of life of the peer before it gives a connection up.
+pub const KEEP_ALIVE_PROBES: u32 = 2;
 
 /// The first pause before something is tried again.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(20);
@@ -32,9 +35,16 @@ pub const FETCHED_QUEUED_MAX: usize = 1024;
 /// Bytes fetched at a time where a record is looked for by its time: mostly one batch is enough.
 pub const TIME_SCAN_BYTES: u32 = 64 << 10;
 
+/// Bytes that the records of a batch may have when decompressed, unless a consumer says otherwise.
+pub const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
+
+/// Memory that a zstd frame may ask for its window, as a power of two of bytes: twice the largest batch.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
 /// How much longer than the broker's own time-out a client waits for an answer.
 pub const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
+const _: () = assert!(1 << ZSTD_WINDOW_LOG_MAX >= BATCH_BYTES_MAX);
+const _: () = assert!(DECOMPRESSED_BYTES_MAX >= BATCH_BYTES_MAX);
 const _: () = assert!(RECV_BYTES_LOW < RECV_BYTES);
-const _: () = assert!(REQUEST_BYTES_MAX <= PAYLOAD_BYTES_MAX);
-const _: () = assert!(REQUEST_BYTES_MAX >= BATCH_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX <= PAYLOAD_BYTES_MAX);

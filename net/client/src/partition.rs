@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringlog_record::{Offset, PartitionIndex, TopicPartition};
 use ringlog_wire::{
-    AckLevel, Acks, ErrorCode, FetchPartition, FetchRequestDraft, FetchResponse, ProducePartition,
-    ProduceReceipt, ProduceRequestDraft, ProduceResponse,
+    AckLevel, Acks, ErrorCode, FetchPartition, FetchRequestDraft, FetchResponse, PartitionState,
+    ProducePartition, ProduceReceipt, ProduceRequestDraft, ProduceResponse,
 };
 
 use crate::client::{Client, PartitionInfo};
 use crate::error::ClientError;
 use crate::limits::ANSWER_GRACE;
-use crate::transport::Connection;
+use crate::transport::{Call, Connection};
 
 /// Batches that were stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,22 @@ pub struct StoredBatches {
     pub base_offset: Offset,
     /// What the acknowledgement is worth.
     pub level: AckLevel,
+    /// Where the partition stands: high watermark, log start, leader epoch; all zero with [`Acks::None`].
+    pub state: PartitionState,
     /// Where the broker's time went, if that was asked for and the broker knows receipts.
     pub receipt: Option<ProduceReceipt>,
+}
+
+impl StoredBatches {
+    /// What is known of batches that are not acknowledged.
+    pub(crate) fn unacknowledged() -> Self {
+        Self {
+            base_offset: Offset::ZERO,
+            level: AckLevel::None,
+            state: PartitionState::default(),
+            receipt: None,
+        }
+    }
 }
 
 /// Batches that were read, as they lie in the log.
@@ -33,10 +47,8 @@ pub struct StoredBatches {
 pub struct ReadBatches {
     /// The batches, one behind the other.
     pub bytes: Bytes,
-    /// The first offset that can be read.
-    pub log_start: Offset,
-    /// The offset behind the last record that can be read.
-    pub high_watermark: Offset,
+    /// Where the partition stands: high watermark, log start, leader epoch.
+    pub state: PartitionState,
 }
 
 /// A partition.
@@ -97,11 +109,14 @@ impl PartitionClient {
         let produce = Produce {
             id: self.id,
             acks,
-            batches: vec![batches],
+            batches,
             timeout: self.timeout,
             wants_receipt: self.wants_receipts,
         };
-        produce_once(&self.connection, produce).await
+        begin_produce(&self.connection, produce)
+            .await?
+            .answer()
+            .await
     }
 
     /// Reads batches from the one that holds `offset`, waiting up to `max_wait` for there to be any.
@@ -150,8 +165,7 @@ pub(crate) async fn fetch_once(
     check(found.error, found.message)?;
     Ok(ReadBatches {
         bytes: frame.payload.slice(range),
-        log_start: found.state.log_start,
-        high_watermark: found.state.high_watermark,
+        state: found.state,
     })
 }
 
@@ -159,17 +173,25 @@ pub(crate) async fn fetch_once(
 pub(crate) struct Produce {
     pub(crate) id: TopicPartition,
     pub(crate) acks: Acks,
-    pub(crate) batches: Vec<Bytes>,
+    pub(crate) batches: Bytes,
     /// How long the broker may take.
     pub(crate) timeout: Duration,
     pub(crate) wants_receipt: bool,
 }
 
-/// Sends one produce, and takes its answer apart.
-pub(crate) async fn produce_once(
+/// A produce that was begun; requests of one connection are carried out in the order in which they were begun.
+pub(crate) enum BegunProduce {
+    /// It is not answered.
+    Told,
+    /// It is answered.
+    Asked(Call, TopicPartition),
+}
+
+/// Begins a produce.
+pub(crate) async fn begin_produce(
     connection: &Connection,
     produce: Produce,
-) -> Result<StoredBatches, ClientError> {
+) -> Result<BegunProduce, ClientError> {
     let Produce {
         id,
         acks,
@@ -177,10 +199,9 @@ pub(crate) async fn produce_once(
         timeout,
         wants_receipt,
     } = produce;
-    let len_bytes: usize = batches.iter().map(Bytes::len).sum();
     let partitions = [ProducePartition {
         id,
-        len_bytes: u32::try_from(len_bytes).unwrap_or(u32::MAX),
+        len_bytes: u32::try_from(batches.len()).unwrap_or(u32::MAX),
     }];
     let draft = ProduceRequestDraft {
         acks,
@@ -188,31 +209,41 @@ pub(crate) async fn produce_once(
         partitions: &partitions,
         wants_receipt,
     };
+    let payload = vec![batches];
     if acks == Acks::None {
-        connection.tell(&draft, batches).await?;
-        return Ok(StoredBatches {
-            base_offset: Offset::ZERO,
-            level: AckLevel::None,
-            receipt: None,
-        });
+        connection.tell(&draft, payload).await?;
+        return Ok(BegunProduce::Told);
     }
-    let answer = connection.call(&draft, batches, timeout + ANSWER_GRACE);
-    let frame = answer.await?;
-    let address = connection.address();
-    let body = frame.body().map_err(ClientError::frame(address))?;
-    let response = ProduceResponse::decode(body).map_err(ClientError::decode(address))?;
-    let produced = response.partitions().find(|one| one.id == id);
-    let produced =
-        produced.ok_or_else(|| ClientError::bad_answer(address, "the partition is missing"))?;
-    check(produced.error, produced.message)?;
-    Ok(StoredBatches {
-        base_offset: produced.base_offset,
-        level: produced.level,
-        receipt: response.receipt(),
-    })
+    let call = connection
+        .begin(&draft, payload, timeout + ANSWER_GRACE)
+        .await?;
+    Ok(BegunProduce::Asked(call, id))
 }
 
-fn check(code: ErrorCode, message: Option<&str>) -> Result<(), ClientError> {
+impl BegunProduce {
+    /// Waits for the answer, and takes it apart.
+    pub(crate) async fn answer(self) -> Result<StoredBatches, ClientError> {
+        let Self::Asked(call, id) = self else {
+            return Ok(StoredBatches::unacknowledged());
+        };
+        let address = call.address();
+        let frame = call.answer().await?;
+        let body = frame.body().map_err(ClientError::frame(&address))?;
+        let response = ProduceResponse::decode(body).map_err(ClientError::decode(&address))?;
+        let produced = response.partitions().find(|one| one.id == id);
+        let produced = produced
+            .ok_or_else(|| ClientError::bad_answer(&address, "the partition is missing"))?;
+        check(produced.error, produced.message)?;
+        Ok(StoredBatches {
+            base_offset: produced.base_offset,
+            level: produced.level,
+            state: produced.state,
+            receipt: response.receipt(),
+        })
+    }
+}
+
+pub(crate) fn check(code: ErrorCode, message: Option<&str>) -> Result<(), ClientError> {
     if code == ErrorCode::None {
         return Ok(());
     }

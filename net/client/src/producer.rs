@@ -1,28 +1,33 @@
 //! The producer: records in, acknowledgements out.
 
+mod batch;
 mod delivery;
 mod sender;
 mod stages;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use ringlog_record::batch::{HeaderData, RecordData};
-use ringlog_record::{PartitionIndex, TimestampMs};
-use ringlog_wire::Acks;
+use ringlog_record::batch::{Compression, HeaderData, RecordData};
+use ringlog_record::{PartitionIndex, ProducerEpoch, ProducerId, TimestampMs};
+use ringlog_wire::{Acks, InitProducerRequest, InitProducerResponse};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use self::delivery::Waiting;
 pub use self::delivery::{Delivered, Delivery};
+use self::sender::PartitionLane;
 pub use self::stages::StageStats;
 use crate::client::{Client, TopicInfo};
 use crate::core::accumulator::{Accumulator, Batching};
+use crate::core::lane::NeededProducer;
 use crate::core::murmur2::partition_of_key;
-use crate::core::partitioner::Sticky;
-use crate::error::SendError;
+use crate::core::partitioner::{RoundRobin, Sticky};
+use crate::error::{ClientError, SendError};
+use crate::limits::IDEMPOTENT_IN_FLIGHT_MAX;
 use crate::transport::chance;
 
 /// A user's own choice of the partition: of a record, among so many.
@@ -34,6 +39,10 @@ pub enum Partitioner {
     /// By the key, as Kafka does it; records without a key stick to one partition for a batch, then to the next.
     #[default]
     Key,
+    /// All records stick to one partition for a batch, then to the next, whatever their keys.
+    Sticky,
+    /// Record by record to one partition after the other, whatever their keys.
+    RoundRobin,
     /// By a function; what it gives is taken modulo the number of partitions.
     Function(Arc<PartitionFn>),
 }
@@ -42,6 +51,8 @@ impl std::fmt::Debug for Partitioner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Key => "Key",
+            Self::Sticky => "Sticky",
+            Self::RoundRobin => "RoundRobin",
             Self::Function(_) => "Function",
         })
     }
@@ -50,8 +61,11 @@ impl std::fmt::Debug for Partitioner {
 /// How a producer behaves.
 #[derive(Clone, Debug)]
 pub struct ProducerConfig {
-    /// When the broker answers.
+    /// When the broker answers. With [`Acks::None`] nothing is known of any record, and `idempotent` has no effect.
     pub acks: Acks,
+    /// Whether batches are numbered, so that one whose outcome is not known can be sent again and is stored once. Without,
+    /// such an outcome is [`crate::DeliveryError::UnknownOutcome`] at once.
+    pub idempotent: bool,
     /// How long the first record of a batch waits for others.
     pub linger: Duration,
     /// Size at which a batch is full, in bytes.
@@ -60,9 +74,13 @@ pub struct ProducerConfig {
     pub batch_bytes_max: usize,
     /// Bytes of records that may be in the producer; then `send` waits.
     pub buffer_bytes: usize,
-    /// Requests under way at a time; of one partition there is never more than one, so that order is kept.
+    /// Batches of a partition under way at a time, 1 to 5; what is more counts as 5, of which brokers keep account. One
+    /// without `idempotent`: only so is order kept when a batch is sent again.
     pub max_in_flight: usize,
-    /// How long a batch may take from its first record to its outcome.
+    /// How records are compressed. A batch that would get larger is sent as it is.
+    pub compression: Compression,
+    /// How long a batch may take from its first record to its outcome. An attempt may take
+    /// [`crate::ClientConfig::request_timeout`] of it.
     pub delivery_timeout: Duration,
     /// How the partition is chosen.
     pub partitioner: Partitioner,
@@ -74,11 +92,13 @@ impl Default for ProducerConfig {
     fn default() -> Self {
         Self {
             acks: Acks::All,
+            idempotent: true,
             linger: Duration::from_millis(5),
             batch_bytes: 64 << 10,
             batch_bytes_max: 1 << 20,
             buffer_bytes: 32 << 20,
-            max_in_flight: 64,
+            max_in_flight: IDEMPOTENT_IN_FLIGHT_MAX,
+            compression: Compression::None,
             delivery_timeout: Duration::from_secs(120),
             partitioner: Partitioner::Key,
             wants_receipts: false,
@@ -170,11 +190,10 @@ struct Target {
     partition: PartitionIndex,
 }
 
-/// Produces records. Dropping it abandons what is not sent; [`Producer::close`] sends it first.
+/// Produces records. Dropping it abandons what has no outcome; [`Producer::close`] waits for that first.
 #[derive(Debug)]
 pub struct Producer {
     shared: Arc<Shared>,
-    sender: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -183,10 +202,8 @@ struct Shared {
     state: Mutex<State>,
     /// Bytes that may still be taken.
     room: Arc<Semaphore>,
-    /// Requests that may still be sent.
-    in_flight: Semaphore,
-    /// Tells the sender to look again.
-    changed: Notify,
+    /// The producer id that was asked for last, and its first epoch.
+    identity: tokio::sync::Mutex<Option<(ProducerId, ProducerEpoch)>>,
     /// Tells those who flush to look again.
     settled: Notify,
 }
@@ -199,7 +216,13 @@ impl std::fmt::Debug for Shared {
 
 struct State {
     accumulator: Accumulator<Target, Waiting>,
+    /// The partitions that are being sent to, each by a task that is told to look again through this.
+    services: HashMap<Target, Arc<Notify>>,
+    tasks: JoinSet<()>,
+    /// The numbering of partitions that are not being sent to now.
+    lanes: HashMap<Target, PartitionLane>,
     sticky: Sticky,
+    round_robin: RoundRobin,
     /// How many wait for batches to go out now.
     hurrying: usize,
     is_closed: bool,
@@ -211,10 +234,44 @@ impl Shared {
         // Poisoned only by a panic, which has been reported already.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// A producer id, the one that all lanes share or one that nobody has used.
+    async fn identity(
+        &self,
+        needed: NeededProducer,
+    ) -> Result<(ProducerId, ProducerEpoch), ClientError> {
+        let mut identity = self.identity.lock().await;
+        if let Some(known) = *identity
+            && needed == NeededProducer::Any
+        {
+            return Ok(known);
+        }
+        let (connection, frame) = self.client.ask(&InitProducerRequest).await?;
+        let address = connection.address();
+        let body = frame.body().map_err(ClientError::frame(address))?;
+        let response = InitProducerResponse::decode(body).map_err(ClientError::decode(address))?;
+        let made = (response.producer_id, response.producer_epoch);
+        *identity = Some(made);
+        Ok(made)
+    }
+}
+
+impl State {
+    /// Tells who sends to a partition to look again.
+    fn wake(&self, target: &Target) {
+        if let Some(wake) = self.services.get(target) {
+            wake.notify_one();
+        }
+    }
+
+    /// Tells all who send to look again.
+    fn wake_all(&self) {
+        self.services.values().for_each(|wake| wake.notify_one());
+    }
 }
 
 impl Producer {
-    /// A producer; must be called within a tokio runtime.
+    /// A producer. It, and all that it does, is to be used within a tokio runtime with I/O and time.
     pub fn new(client: &Client, config: ProducerConfig) -> Self {
         let batching = Batching {
             linger: config.linger,
@@ -222,31 +279,31 @@ impl Producer {
             batch_bytes_max: config.batch_bytes_max,
         };
         let room = config.buffer_bytes.min(Semaphore::MAX_PERMITS);
-        let in_flight = config.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
             client: client.clone(),
             config,
             state: Mutex::new(State {
                 accumulator: Accumulator::new(batching),
+                services: HashMap::new(),
+                tasks: JoinSet::new(),
+                lanes: HashMap::new(),
                 sticky: Sticky::starting_at(chance_of_partition()),
+                round_robin: RoundRobin::starting_at(chance_of_partition()),
                 hurrying: 0,
                 is_closed: false,
                 stats: ProducerStats::default(),
             }),
             room: Arc::new(Semaphore::new(room)),
-            in_flight: Semaphore::new(in_flight),
-            changed: Notify::new(),
+            identity: tokio::sync::Mutex::default(),
             settled: Notify::new(),
         });
-        let sender = tokio::spawn(sender::run(Arc::clone(&shared)));
-        Self {
-            shared,
-            sender: Some(sender),
-        }
+        Self { shared }
     }
 
     /// Takes a record; waits while the producer is full. Records of one partition are stored in the order of the
     /// calls. The outcome comes from the [`Delivery`], which may be dropped.
+    ///
+    /// May be given up at any time: the record was not taken then.
     ///
     /// # Errors
     ///
@@ -267,7 +324,7 @@ impl Producer {
             timestamp: record.timestamp.unwrap_or_else(now_ms),
         };
         let waiting = Waiting::new(outcome, room);
-        let appended = {
+        {
             let mut state = self.shared.state();
             if state.is_closed {
                 return Err(SendError::Closed);
@@ -280,12 +337,22 @@ impl Producer {
             if appended.filled {
                 state.sticky.batch_done(&target.topic, target.partition);
             }
-            appended
-        };
-        if appended.opened || appended.filled {
-            self.shared.changed.notify_one();
+            if appended.needs_service {
+                self.serve(&mut state, target);
+            } else if appended.opened || appended.filled {
+                state.wake(&target);
+            }
         }
         Ok(Delivery::new(delivery))
+    }
+
+    /// Starts to send the batches of a partition.
+    fn serve(&self, state: &mut State, target: Target) {
+        while state.tasks.try_join_next().is_some() {}
+        let wake = Arc::new(Notify::new());
+        state.services.insert(target.clone(), Arc::clone(&wake));
+        let shared = Arc::clone(&self.shared);
+        state.tasks.spawn(sender::run(shared, target, wake));
     }
 
     /// Waits for room; as long as somebody waits, nothing lingers.
@@ -325,21 +392,27 @@ impl Producer {
             (Partitioner::Key, Some(key)) => {
                 in_partition(PartitionIndex::new(partition_of_key(key, count)))
             }
-            (Partitioner::Key, None) => {
+            (Partitioner::RoundRobin, _) => {
+                in_partition(state.round_robin.partition(&topic.name, count))
+            }
+            (Partitioner::Key, None) | (Partitioner::Sticky, _) => {
                 let target = in_partition(state.sticky.partition(&topic.name, count));
                 if state.accumulator.fits(&target, data) {
                     return target;
                 }
                 // The batch is as full as it gets: it goes, and this record is the first of another partition's.
                 state.accumulator.close(&target);
-                self.shared.changed.notify_one();
+                state.wake(&target);
                 state.sticky.batch_done(&topic.name, target.partition);
                 in_partition(state.sticky.partition(&topic.name, count))
             }
         }
     }
 
-    /// Sends everything that was taken, and waits until nothing is left without an outcome.
+    /// Sends everything that was taken, and waits until nothing is left without an outcome: at the latest when the delivery
+    /// time-out of the last record is over.
+    ///
+    /// May be given up at any time: the records are sent all the same.
     pub async fn flush(&self) {
         let _hurry = Hurry::new(&self.shared);
         loop {
@@ -357,22 +430,20 @@ impl Producer {
     }
 
     /// Takes no more records, sends those that were taken, and waits for their outcome. Gives what was done.
-    pub async fn close(mut self) -> ProducerStats {
+    ///
+    /// Given up, it drops the producer, and with it what has no outcome yet.
+    pub async fn close(self) -> ProducerStats {
         self.shared.state().is_closed = true;
         self.flush().await;
-        if let Some(sender) = self.sender.take() {
-            sender.abort();
-        }
         self.stats()
     }
 }
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.shared.state().is_closed = true;
-        if let Some(sender) = self.sender.take() {
-            sender.abort();
-        }
+        let mut state = self.shared.state();
+        state.is_closed = true;
+        state.tasks.abort_all();
     }
 }
 
@@ -381,8 +452,10 @@ struct Hurry<'a>(&'a Shared);
 
 impl<'a> Hurry<'a> {
     fn new(shared: &'a Shared) -> Self {
-        shared.state().hurrying += 1;
-        shared.changed.notify_one();
+        let mut state = shared.state();
+        state.hurrying += 1;
+        state.wake_all();
+        drop(state);
         Self(shared)
     }
 }

@@ -6,5 +6,5 @@ mod frame_slices;
 mod pool;
 
 pub(crate) use chance::chance;
-pub use connection::{Connection, ConnectionConfig};
+pub use connection::{Call, Connection, ConnectionConfig};
 pub(crate) use pool::Pool;

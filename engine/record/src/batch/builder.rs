@@ -4,7 +4,7 @@ use bytes::Bytes;
 use zerocopy::IntoBytes;
 
 use super::error::BatchError;
-use super::header::{BatchHeader, MAGIC};
+use super::header::{Attributes, BatchHeader, Compression, MAGIC};
 use super::{stamp, varint};
 use crate::ids::TimestampMs;
 use crate::limits::{
@@ -33,7 +33,7 @@ pub struct HeaderData<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// Makes an uncompressed batch: base offset 0, no leader epoch, no producer id.
+/// Makes a batch: base offset 0, no leader epoch, no producer id.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
     /// Room for the header, then the records so far.
@@ -109,12 +109,36 @@ impl BatchBuilder {
         self.bytes.len() + varint::len_bytes(as_i64(body)) + body
     }
 
+    /// The records so far, as they will lie behind the header.
+    pub fn records(&self) -> &[u8] {
+        &self.bytes[BATCH_HEADER_BYTES..]
+    }
+
     /// The batch, with its length, count and CRC.
     ///
     /// # Errors
     ///
     /// [`BatchError::RecordCount`] when there is no record: a batch has at least one.
-    pub fn build(mut self) -> Result<Bytes, BatchError> {
+    pub fn build(self) -> Result<Bytes, BatchError> {
+        self.finish(Compression::None)
+    }
+
+    /// The batch, with `compressed` in the place of [`BatchBuilder::records`]: the same, compressed in this way.
+    ///
+    /// # Errors
+    ///
+    /// As for [`BatchBuilder::build`].
+    pub fn build_compressed(
+        mut self,
+        compression: Compression,
+        compressed: &[u8],
+    ) -> Result<Bytes, BatchError> {
+        self.bytes.truncate(BATCH_HEADER_BYTES);
+        self.bytes.extend_from_slice(compressed);
+        self.finish(compression)
+    }
+
+    fn finish(mut self, compression: Compression) -> Result<Bytes, BatchError> {
         let (count, last) = (self.records.cast_signed(), self.records.cast_signed() - 1);
         if count == 0 {
             return Err(BatchError::RecordCount {
@@ -135,7 +159,7 @@ impl BatchBuilder {
             partition_leader_epoch: (-1).into(),
             magic: MAGIC,
             crc: 0.into(),
-            attributes: 0.into(),
+            attributes: Attributes::compressed(compression).0.into(),
             last_offset_delta: last.into(),
             base_timestamp: self.base_timestamp.get().into(),
             max_timestamp: self.max_timestamp.get().into(),

@@ -173,6 +173,17 @@ impl Attributes {
         })
     }
 
+    /// Those of a produced batch.
+    pub(super) fn compressed(compression: Compression) -> Self {
+        Self(match compression {
+            Compression::None => 0,
+            Compression::Gzip => 1,
+            Compression::Snappy => 2,
+            Compression::Lz4 => 3,
+            Compression::Zstd => 4,
+        })
+    }
+
     /// Where the time stamps come from.
     pub fn timestamp_type(self) -> TimestampType {
         if self.0 & Self::APPEND_TIME == 0 {

@@ -6,7 +6,7 @@ use super::header::TimestampType;
 use super::varint;
 use super::view::BatchView;
 use crate::ids::TimestampMs;
-use crate::limits::{BATCH_HEADER_BYTES, RECORD_HEADERS_MAX};
+use crate::limits::RECORD_HEADERS_MAX;
 use crate::offset::Offset;
 
 /// Why a record cannot be decoded.
@@ -96,10 +96,19 @@ pub struct Records<'a> {
 
 impl<'a> Records<'a> {
     pub(super) fn new(view: &BatchView<'a>) -> Self {
+        let code = view.header().attributes().compression_code();
+        Self::within(view, view.body(), code)
+    }
+
+    pub(super) fn decompressed(view: &BatchView<'_>, records: &'a [u8]) -> Self {
+        Self::within(view, records, 0)
+    }
+
+    fn within(view: &BatchView<'_>, rest: &'a [u8], compression_code: u8) -> Self {
         let header = view.header();
         let attributes = header.attributes();
         Self {
-            rest: &view.bytes()[BATCH_HEADER_BYTES..],
+            rest,
             index: 0,
             count: u32::try_from(header.record_count.get()).unwrap_or(0),
             base_offset: view.base_offset(),
@@ -107,7 +116,7 @@ impl<'a> Records<'a> {
             base_timestamp: header.base_timestamp.get(),
             append_time: (attributes.timestamp_type() == TimestampType::Append)
                 .then(|| header.max_timestamp()),
-            compression_code: attributes.compression_code(),
+            compression_code,
             ended: false,
         }
     }

@@ -96,6 +96,11 @@ impl<'a> BatchView<'a> {
         self.bytes
     }
 
+    /// What lies behind the header: the records, compressed or not.
+    pub fn body(&self) -> &'a [u8] {
+        &self.bytes[BATCH_HEADER_BYTES..]
+    }
+
     /// Bytes of the whole batch.
     pub fn len_bytes(&self) -> usize {
         self.bytes.len()
@@ -142,6 +147,11 @@ impl<'a> BatchView<'a> {
     /// The first item is [`super::RecordError::Compressed`] when the records are compressed.
     pub fn records(&self) -> Records<'a> {
         Records::new(self)
+    }
+
+    /// The records of a compressed batch, out of `decompressed`: what lies behind the header, decompressed.
+    pub fn decompressed_records<'d>(&self, decompressed: &'d [u8]) -> Records<'d> {
+        Records::decompressed(self, decompressed)
     }
 
     fn computed_crc(&self) -> u32 {

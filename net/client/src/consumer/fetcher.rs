@@ -230,6 +230,10 @@ impl Fetcher {
             let epoch = batch.header().leader_epoch();
             position.offset = batch.last_offset().next();
             position.last_epoch = epoch;
+            if batch.header().attributes().is_control() {
+                // Not for readers.
+                continue;
+            }
             let most = self.config.prefetch_bytes.max(1);
             let bytes = u32::try_from(batch.len_bytes().min(most)).unwrap_or(u32::MAX);
             let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;

@@ -9,8 +9,9 @@ use ringlog_wire::OffsetPosition;
 use super::{Assignment, StartAt};
 use crate::admin::Admin;
 use crate::client::TopicInfo;
+use crate::core::compression::decompress_batch;
 use crate::error::{ClientError, ConsumeError};
-use crate::limits::TIME_SCAN_BYTES;
+use crate::limits::{DECOMPRESSED_BYTES_MAX, TIME_SCAN_BYTES};
 use crate::partition::fetch_once;
 
 /// The offset to begin at.
@@ -86,7 +87,7 @@ pub(crate) async fn offset_of_time(
 }
 
 /// The first record from `from` on that is not older than `time`. Of a batch whose records cannot be told apart here
-/// (it is compressed) its first offset, if it holds such a record.
+/// (it cannot be decompressed) its first offset, if it holds such a record.
 fn first_not_older(
     batch: &BatchView<'_>,
     from: Offset,
@@ -95,7 +96,12 @@ fn first_not_older(
     if batch.max_timestamp() < time {
         return None;
     }
-    for record in batch.records() {
+    let decompressed = decompress_batch(batch, DECOMPRESSED_BYTES_MAX);
+    let records = match &decompressed {
+        Ok(Some(records)) => batch.decompressed_records(records),
+        _ => batch.records(),
+    };
+    for record in records {
         match record {
             Ok(record) if record.offset < from || record.timestamp < time => {}
             Ok(record) => return Some((record.offset, record.timestamp)),

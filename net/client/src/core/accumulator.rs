@@ -1,17 +1,14 @@
 //! Records waiting to be sent: collected into batches, one queue for each partition.
 //!
 //! A batch is ready when it is full, when its first record has waited for the linger time, or when everything is to
-//! go out. One request of a partition is under way at a time: what is refused can then be sent again without
-//! overtaking or being overtaken.
+//! go out. Who sends the batches of a partition takes them one by one, in their order; a batch that is not taken yet
+//! takes more records.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use ringlog_record::batch::{BatchBuilder, BatchError, RecordData};
-
-use crate::limits::REQUEST_BYTES_MAX;
 
 /// How batches are made.
 #[derive(Clone, Copy, Debug)]
@@ -24,27 +21,22 @@ pub struct Batching {
     pub batch_bytes_max: usize,
 }
 
-/// A batch with those who wait for it, in the order of its records.
+/// Records of a batch with those who wait for them, in their order.
 #[derive(Debug)]
 pub struct ReadyBatch<W> {
-    /// The batch.
-    pub bytes: Bytes,
+    /// The records, at least one.
+    pub builder: BatchBuilder,
     /// One for each record.
     pub waiting: Vec<W>,
     /// When its first record came.
     pub since: Instant,
 }
 
-struct OpenBatch<W> {
-    builder: BatchBuilder,
-    waiting: Vec<W>,
-    since: Instant,
-}
-
 struct Queue<W> {
     full: VecDeque<ReadyBatch<W>>,
-    open: Option<OpenBatch<W>>,
-    is_in_flight: bool,
+    open: Option<ReadyBatch<W>>,
+    /// Whether somebody sends the batches of this partition.
+    is_served: bool,
 }
 
 impl<W> Default for Queue<W> {
@@ -52,7 +44,7 @@ impl<W> Default for Queue<W> {
         Self {
             full: VecDeque::new(),
             open: None,
-            is_in_flight: false,
+            is_served: false,
         }
     }
 }
@@ -64,6 +56,8 @@ pub struct Appended {
     pub opened: bool,
     /// A batch became full, and can be sent.
     pub filled: bool,
+    /// Nobody sends the batches of the partition: who put this in sees to it that somebody does.
+    pub needs_service: bool,
 }
 
 /// Whether everything goes out at once.
@@ -115,7 +109,7 @@ impl<P: Ord + Clone + Hash, W> Accumulator<P, W> {
             queue.close();
         }
         appended.opened = queue.open.is_none();
-        let open = queue.open.get_or_insert_with(|| OpenBatch {
+        let open = queue.open.get_or_insert_with(|| ReadyBatch {
             builder: BatchBuilder::new(batching.batch_bytes_max),
             waiting: Vec::new(),
             since: now,
@@ -123,6 +117,9 @@ impl<P: Ord + Clone + Hash, W> Accumulator<P, W> {
         if let Err(error) = open.builder.append(record) {
             if open.waiting.is_empty() {
                 queue.open = None;
+            }
+            if !queue.is_served && queue.open.is_none() && queue.full.is_empty() {
+                self.queues.remove(partition);
             }
             return Err((error, waiting));
         }
@@ -132,6 +129,7 @@ impl<P: Ord + Clone + Hash, W> Accumulator<P, W> {
             appended.filled = true;
             queue.close();
         }
+        appended.needs_service = !std::mem::replace(&mut queue.is_served, true);
         Ok(appended)
     }
 
@@ -151,46 +149,43 @@ impl<P: Ord + Clone + Hash, W> Accumulator<P, W> {
         }
     }
 
-    /// Takes what is to be sent of each partition that has something ready and nothing in flight.
-    pub fn take_ready(&mut self, now: Instant, urgency: Urgency) -> Vec<(P, Vec<ReadyBatch<W>>)> {
-        let linger = self.batching.linger;
-        let mut ready = Vec::new();
-        for (partition, queue) in &mut self.queues {
-            if queue.is_in_flight {
-                continue;
-            }
-            let is_due = queue.open.as_ref().is_some_and(|open| {
-                urgency == Urgency::Flush || now.saturating_duration_since(open.since) >= linger
-            });
-            if is_due {
+    /// Takes the next batch of a partition that is ready.
+    pub fn take_ready(
+        &mut self,
+        partition: &P,
+        now: Instant,
+        urgency: Urgency,
+    ) -> Option<ReadyBatch<W>> {
+        let queue = self.queues.get_mut(partition)?;
+        if queue.full.is_empty() {
+            let open = queue.open.as_ref()?;
+            let has_lingered = now.saturating_duration_since(open.since) >= self.batching.linger;
+            if urgency == Urgency::Flush || has_lingered {
                 queue.close();
             }
-            let batches = queue.take();
-            if !batches.is_empty() {
-                queue.is_in_flight = true;
-                ready.push((partition.clone(), batches));
-            }
         }
-        ready
+        queue.full.pop_front()
     }
 
-    /// When the next batch will have waited long enough, of those that could be sent.
-    pub fn next_due(&self) -> Option<Instant> {
-        let idle = self.queues.values().filter(|queue| !queue.is_in_flight);
-        idle.filter_map(|queue| queue.open.as_ref())
-            .map(|open| open.since + self.batching.linger)
-            .min()
+    /// When the open batch of a partition will have waited long enough.
+    pub fn due(&self, partition: &P) -> Option<Instant> {
+        let open = self.queues.get(partition)?.open.as_ref()?;
+        Some(open.since + self.batching.linger)
     }
 
-    /// The request of a partition has come to its end, with this many records.
-    pub fn finished(&mut self, partition: &P, records: usize) {
-        if let Some(queue) = self.queues.get_mut(partition) {
-            queue.is_in_flight = false;
-            if queue.open.is_none() && queue.full.is_empty() {
-                self.queues.remove(partition);
-            }
-        }
+    /// So many records have their outcome.
+    pub fn finished(&mut self, records: usize) {
         self.pending -= records;
+    }
+
+    /// Nobody sends the batches of the partition from now on, if there are none; tells whether that is so.
+    pub fn release(&mut self, partition: &P) -> bool {
+        let queue = self.queues.get(partition);
+        let is_idle = queue.is_none_or(|queue| queue.open.is_none() && queue.full.is_empty());
+        if is_idle {
+            self.queues.remove(partition);
+        }
+        is_idle
     }
 
     /// Records that have no outcome yet.
@@ -201,27 +196,7 @@ impl<P: Ord + Clone + Hash, W> Accumulator<P, W> {
 
 impl<W> Queue<W> {
     fn close(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        // A builder that has taken a record builds.
-        if let Ok(bytes) = open.builder.build() {
-            self.full.push_back(ReadyBatch {
-                bytes,
-                waiting: open.waiting,
-                since: open.since,
-            });
-        }
-    }
-
-    /// Takes as many batches as fit a request, at least one.
-    fn take(&mut self) -> Vec<ReadyBatch<W>> {
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        while let Some(batch) = self.full.front()
-            && (taken.is_empty() || bytes + batch.bytes.len() <= REQUEST_BYTES_MAX)
-        {
-            bytes += batch.bytes.len();
-            taken.extend(self.full.pop_front());
-        }
-        taken
+        self.full.extend(self.open.take());
     }
 }
 

@@ -1,5 +1,5 @@
-//! Which partition a record without a key goes to: one until its batch is sent, then the next. That fills batches
-//! where spreading record by record would send many small ones.
+//! Which partition a record goes to whose key does not say it: one until its batch is sent, then the next, which fills
+//! batches; or record by record, which spreads small loads evenly and sends many small batches.
 
 use std::collections::HashMap;
 
@@ -40,6 +40,36 @@ impl Sticky {
         if self.chosen.get(topic) == Some(&partition.get()) {
             self.chosen.remove(topic);
         }
+    }
+}
+
+/// One partition after the other, for each topic.
+#[derive(Debug, Default)]
+pub struct RoundRobin {
+    next: HashMap<String, u32>,
+    first: u32,
+}
+
+impl RoundRobin {
+    /// Starts anywhere, so that many producers do not start at the same partition.
+    pub fn starting_at(first: u32) -> Self {
+        Self {
+            next: HashMap::new(),
+            first,
+        }
+    }
+
+    /// The partition of the next record among `partitions`, at least one.
+    pub fn partition(&mut self, topic: &str, partitions: u32) -> PartitionIndex {
+        if !self.next.contains_key(topic) {
+            self.next.insert(topic.to_owned(), self.first);
+        }
+        let chosen = self.next.get_mut(topic).map_or(0, |next| {
+            let chosen = *next % partitions.max(1);
+            *next = chosen.wrapping_add(1);
+            chosen
+        });
+        PartitionIndex::new(chosen)
     }
 }
 

@@ -1,22 +1,27 @@
 //! A connection to one shard of a broker: requests are pipelined, answers come in any order.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringlog_record::ShardId;
 use ringlog_wire::{CorrelationId, Encoder, HelloRequest, HelloResponse, Message};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::frame_slices::FrameSlices;
 use crate::core::assembler::{Assembler, Frame};
 use crate::core::pending::{Pending, Progress};
 use crate::error::{ClientError, ConnectError, refused};
-use crate::limits::{RECV_BYTES, RECV_BYTES_LOW, WRITES_GATHERED_MAX, WRITES_QUEUED_MAX};
+use crate::limits::{
+    KEEP_ALIVE_PROBES, RECV_BYTES, RECV_BYTES_LOW, WRITES_GATHERED_MAX, WRITES_QUEUED_MAX,
+};
 
 /// How a connection is made.
 #[derive(Clone, Debug)]
@@ -25,6 +30,9 @@ pub struct ConnectionConfig {
     pub software: String,
     /// How long connecting and saying hello may take.
     pub connect_timeout: Duration,
+    /// After how long without traffic the system asks whether the broker is still there, and how long what was sent may
+    /// stay without an acknowledgement of the system there. A peer that vanished is found out after three times as long.
+    pub keep_alive: Duration,
 }
 
 impl Default for ConnectionConfig {
@@ -32,6 +40,7 @@ impl Default for ConnectionConfig {
         Self {
             software: concat!("ringlog-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(10),
         }
     }
 }
@@ -42,7 +51,7 @@ type Waiting = oneshot::Sender<Result<Frame, Progress>>;
 /// A connection; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Connection {
-    address: String,
+    address: Arc<str>,
     hello: HelloResponse,
     encoder: Mutex<Encoder>,
     writes: mpsc::Sender<Outgoing>,
@@ -61,6 +70,8 @@ struct Outgoing {
 #[derive(Debug, Default)]
 struct Shared {
     pending: Mutex<Pending<Waiting>>,
+    /// How many times something came from the broker.
+    heard: AtomicU64,
 }
 
 /// A lock is only poisoned by a panic, which has been reported already.
@@ -124,6 +135,7 @@ impl Connection {
         stream
             .set_nodelay(true)
             .map_err(|error| refused(address, &error))?;
+        watch(&stream, config.keep_alive).map_err(|error| refused(address, &error))?;
         let mut encoder = Encoder::new();
         let hello = HelloRequest::new(shard, config.software.clone());
         let frame = encoder.encode(CorrelationId::new(0), &hello);
@@ -178,7 +190,7 @@ impl Connection {
             tokio::spawn(write(writing, to_write, Arc::clone(&shared))),
         ];
         Self {
-            address: address.to_owned(),
+            address: address.into(),
             hello,
             encoder: Mutex::new(encoder),
             writes,
@@ -204,6 +216,8 @@ impl Connection {
 
     /// Sends a request and waits for its answer.
     ///
+    /// May be given up at any time: a request that was not written is not written any more, and an answer finds nobody.
+    ///
     /// # Errors
     ///
     /// [`ClientError`]; it tells whether the request may have been carried out.
@@ -213,50 +227,41 @@ impl Connection {
         payload: Vec<Bytes>,
         timeout: Duration,
     ) -> Result<Frame, ClientError> {
-        let (sender, mut answer) = oneshot::channel();
-        let queued = lock(&self.shared.pending).queue(sender);
-        let id = queued.map_err(|ended| self.not_sent(ended.reason))?;
-        let forget = Forget {
-            shared: &self.shared,
-            id,
-        };
-        let exchange = async {
-            self.send(id, Some(id), message, payload).await?;
-            let answered = (&mut answer).await;
-            answered.map_err(|_| self.lost(self.shared.reason()))
-        };
-        let in_time = tokio::time::timeout(timeout, exchange).await;
-        let progress = lock(&self.shared.pending).forget(id);
-        drop(forget);
-        let answered = match in_time {
-            Ok(answered) => answered?,
-            Err(_) => match progress {
-                Some(progress) => Err(progress),
-                // It came at the last moment.
-                None => answer.try_recv().unwrap_or(Err(Progress::Started)),
-            },
-        };
-        let reason = || match lock(&self.shared.pending).ended() {
-            Some(ended) => ended.reason.clone(),
-            None => format!("no answer came within {timeout:?}"),
-        };
-        match answered {
-            Ok(frame) => self.accepted(frame),
-            Err(Progress::Started) => Err(self.lost(reason())),
-            Err(Progress::Queued) => Err(self.not_sent(reason())),
-        }
+        self.begin(message, payload, timeout).await?.answer().await
     }
 
-    /// The answer, unless the broker refused the whole request.
-    fn accepted(&self, frame: Frame) -> Result<Frame, ClientError> {
-        let body = frame.body().map_err(ClientError::frame(&self.address))?;
-        let refusal = body.refusal().map_err(ClientError::decode(&self.address))?;
-        match refusal {
-            Some(refusal) => Err(ClientError::Refused {
-                code: refusal.code,
-                message: refusal.message,
-            }),
-            None => Ok(frame),
+    /// Puts a request behind those that were begun before; the result waits for its answer. Requests are written in the
+    /// order in which this was called, as long as each call returned before the next was made.
+    ///
+    /// `timeout` is for both, and begins now. A request whose time is over ends the connection if nothing at all came
+    /// from the broker meanwhile: then it is not slow, but gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`], none of which leaves the outcome open.
+    pub async fn begin<M: Message>(
+        &self,
+        message: &M,
+        payload: Vec<Bytes>,
+        timeout: Duration,
+    ) -> Result<Call, ClientError> {
+        let deadline = Instant::now() + timeout;
+        let (sender, answer) = oneshot::channel();
+        let queued = lock(&self.shared.pending).queue(sender);
+        let id = queued.map_err(|ended| self.not_sent(ended.reason))?;
+        let call = Call {
+            shared: Arc::clone(&self.shared),
+            address: Arc::clone(&self.address),
+            id,
+            answer,
+            deadline,
+            timeout,
+            heard: self.shared.heard.load(Ordering::Relaxed),
+        };
+        let sent = self.send(id, Some(id), message, payload);
+        match tokio::time::timeout_at(deadline, sent).await {
+            Ok(sent) => sent.map(|()| call),
+            Err(_) => Err(self.not_sent(format!("it was not written within {timeout:?}"))),
         }
     }
 
@@ -284,14 +289,7 @@ impl Connection {
 
     fn not_sent(&self, reason: String) -> ClientError {
         ClientError::NotSent {
-            address: self.address.clone(),
-            reason,
-        }
-    }
-
-    fn lost(&self, reason: String) -> ClientError {
-        ClientError::Lost {
-            address: self.address.clone(),
+            address: self.address.to_string(),
             reason,
         }
     }
@@ -312,20 +310,106 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.shared
+            .end("the client closed the connection".to_owned());
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
-/// Forgets a request when the call is given up.
-struct Forget<'a> {
-    shared: &'a Shared,
+/// A request whose answer is to come. Dropped, it is forgotten: what was not written will not be.
+#[derive(Debug)]
+#[must_use = "the answer comes from awaiting `answer`"]
+pub struct Call {
+    shared: Arc<Shared>,
+    address: Arc<str>,
     id: CorrelationId,
+    answer: oneshot::Receiver<Result<Frame, Progress>>,
+    deadline: Instant,
+    timeout: Duration,
+    /// What had been heard from the broker when it began.
+    heard: u64,
 }
 
-impl Drop for Forget<'_> {
+impl Call {
+    /// Whom it goes to.
+    pub fn address(&self) -> Arc<str> {
+        Arc::clone(&self.address)
+    }
+
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]; it tells whether the request may have been carried out.
+    pub async fn answer(mut self) -> Result<Frame, ClientError> {
+        let in_time = tokio::time::timeout_at(self.deadline, &mut self.answer).await;
+        let answered = match in_time {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(_)) => Err(Progress::Started),
+            Err(_) => self.give_up(),
+        };
+        match answered {
+            Ok(frame) => self.accepted(frame),
+            Err(progress) => Err(self.failed(progress)),
+        }
+    }
+
+    /// The time is over.
+    fn give_up(&mut self) -> Result<Frame, Progress> {
+        let progress = lock(&self.shared.pending).forget(self.id);
+        let Some(progress) = progress else {
+            // It came at the last moment.
+            return self.answer.try_recv().unwrap_or(Err(Progress::Started));
+        };
+        if self.shared.heard.load(Ordering::Relaxed) == self.heard {
+            let timeout = self.timeout;
+            self.shared
+                .end(format!("nothing came from the broker within {timeout:?}"));
+        }
+        Err(progress)
+    }
+
+    fn failed(&self, progress: Progress) -> ClientError {
+        let address = self.address.to_string();
+        let reason = match lock(&self.shared.pending).ended() {
+            Some(ended) => ended.reason.clone(),
+            None => format!("no answer came within {:?}", self.timeout),
+        };
+        match progress {
+            Progress::Started => ClientError::Lost { address, reason },
+            Progress::Queued => ClientError::NotSent { address, reason },
+        }
+    }
+
+    /// The answer, unless the broker refused the whole request.
+    fn accepted(&self, frame: Frame) -> Result<Frame, ClientError> {
+        let body = frame.body().map_err(ClientError::frame(&self.address))?;
+        let refusal = body.refusal().map_err(ClientError::decode(&self.address))?;
+        match refusal {
+            Some(refusal) => Err(ClientError::Refused {
+                code: refusal.code,
+                message: refusal.message,
+            }),
+            None => Ok(frame),
+        }
+    }
+}
+
+impl Drop for Call {
     fn drop(&mut self) {
         lock(&self.shared.pending).forget(self.id);
     }
+}
+
+/// Has the system find out when the peer has vanished.
+fn watch(stream: &TcpStream, keep_alive: Duration) -> std::io::Result<()> {
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new()
+        .with_time(keep_alive)
+        .with_interval(keep_alive)
+        .with_retries(KEEP_ALIVE_PROBES);
+    socket.set_tcp_keepalive(&probes)?;
+    socket.set_tcp_user_timeout(Some(keep_alive * (KEEP_ALIVE_PROBES + 1)))
 }
 
 async fn read(mut stream: OwnedReadHalf, mut assembler: Assembler, shared: Arc<Shared>) {
@@ -348,7 +432,9 @@ async fn read(mut stream: OwnedReadHalf, mut assembler: Assembler, shared: Arc<S
         }
         match stream.read_buf(buffer).await {
             Ok(0) => break "the broker closed the connection".to_owned(),
-            Ok(_) => {}
+            Ok(_) => {
+                shared.heard.fetch_add(1, Ordering::Relaxed);
+            }
             Err(error) => break error.to_string(),
         }
     };

@@ -97,11 +97,11 @@ async fn answers_may_come_in_any_order() {
 }
 
 #[tokio::test]
-async fn an_unanswered_request_is_lost_and_the_connection_lives_on() {
+async fn an_unanswered_request_is_lost_and_ends_a_connection_that_is_silent() {
     let mut calls = 0;
     let fake = Fake::start(&[0], move |asked| {
         calls += u32::from(asked.api == Api::Metadata);
-        if asked.api == Api::Metadata && calls == 1 {
+        if asked.api == Api::Metadata && calls != 2 {
             Say::Nothing
         } else {
             Say::Usual
@@ -116,14 +116,18 @@ async fn an_unanswered_request_is_lost_and_the_connection_lives_on() {
     .await
     .unwrap();
     assert_eq!(connection.hello().shard, ShardId::new(2));
-    let short = Duration::from_millis(50);
-    let error = connection
-        .call(&all(), Vec::new(), short)
-        .await
-        .unwrap_err();
-    assert!(matches!(error, ClientError::Lost { .. }), "{error}");
-    assert!(!error.is_definite());
+    // While something comes, who is not answered is merely out of luck.
+    let short = Duration::from_secs(1);
+    let unanswered = connection.begin(&all(), Vec::new(), short).await.unwrap();
     connection.call(&all(), Vec::new(), SOON).await.unwrap();
+    let error = unanswered.answer().await.unwrap_err();
+    assert!(matches!(error, ClientError::Lost { .. }), "{error}");
+    assert!(!error.is_definite() && connection.is_open());
+    let short = Duration::from_millis(50);
+    let silent = connection.call(&all(), Vec::new(), short).await;
+    let error = silent.unwrap_err();
+    assert!(matches!(error, ClientError::Lost { .. }), "{error}");
+    assert!(!connection.is_open(), "{error}");
 }
 
 #[tokio::test]

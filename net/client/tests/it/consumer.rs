@@ -2,10 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use ringlog_client::core::compression::compress;
 use ringlog_client::{
-    Admin, Assignment, Client, ClientConfig, ConsumeError, Consumer, ConsumerConfig, ErrorCode,
-    OffsetReset, StartAt,
+    Admin, Assignment, Client, ClientConfig, Compression, ConsumeError, Consumer, ConsumerConfig,
+    ErrorCode, OffsetReset, StartAt,
 };
+use ringlog_record::batch::{BatchBuilder, RecordData};
 use ringlog_record::{LeaderEpoch, Offset, PartitionIndex, ShardId, TimestampMs, TopicId};
 use ringlog_wire::{Api, FetchRequest, frame};
 
@@ -363,4 +366,116 @@ async fn a_batch_larger_than_all_bounds_is_given_out() {
         .unwrap();
     let read = values(&mut consumer, 2).await;
     assert_eq!((read[0].2.len(), read[1].2.as_str()), (100_000, "small"));
+}
+
+/// A batch of values, compressed, as it is stored.
+fn compressed(compression: Compression, values: &[&[u8]]) -> Bytes {
+    let mut builder = BatchBuilder::new(4 << 20);
+    for (time, value) in (0..).zip(values) {
+        let record = RecordData {
+            value: Some(value),
+            timestamp: TimestampMs::new(time),
+            ..RecordData::default()
+        };
+        builder.append(&record).unwrap();
+    }
+    let records = compress(compression, builder.records()).unwrap();
+    builder.build_compressed(compression, &records).unwrap()
+}
+
+#[tokio::test]
+async fn compressed_records_are_read_and_found_by_their_time() {
+    let fake = Fake::start(&[0], parks(&[(0, 8)])).await;
+    for compression in [
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ] {
+        fake.store_batch(0, &compressed(compression, &[b"first", b"second"]));
+    }
+    let mut consumer = consumer(&fake, OffsetReset::Error, vec![at(0, StartAt::Earliest)]).await;
+    let read = values(&mut consumer, 8).await;
+    let expected =
+        (0..8).map(|offset| (0, offset, ["first", "second"][usize::from(offset % 2 == 1)]));
+    let expected: Vec<_> = expected
+        .map(|(partition, offset, value)| (partition, offset, value.to_owned()))
+        .collect();
+    assert_eq!(read, expected);
+    let partition = PartitionIndex::new(0);
+    let found = consumer
+        .seek_to(TOPIC, partition, StartAt::Timestamp(TimestampMs::new(1)))
+        .await;
+    assert_eq!(found.unwrap(), Some(Offset::new(1)));
+    assert_eq!(values(&mut consumer, 1).await[0].2, "second");
+    let unknown = consumer
+        .seek_to("other", partition, StartAt::Earliest)
+        .await;
+    assert_eq!(unknown.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_batch_that_grows_beyond_bounds_is_an_error_and_what_follows_is_read() {
+    let fake = Fake::start(&[0], parks(&[(0, 2)])).await;
+    let large = vec![b'x'; 3 << 20];
+    let bomb = compressed(Compression::Zstd, &[&large]);
+    assert!(bomb.len() < 10_000);
+    fake.store_batch(0, &bomb);
+    fake.store(0, &[("next", 1)]);
+    let client = Client::connect(&fake.bootstrap(), ClientConfig::default())
+        .await
+        .unwrap();
+    let config = ConsumerConfig {
+        decompressed_bytes_max: 1 << 20,
+        ..ConsumerConfig::default()
+    };
+    let mut consumer = Consumer::new(&client, config);
+    consumer
+        .assign(vec![at(0, StartAt::Earliest)])
+        .await
+        .unwrap();
+    let batch = consumer.poll(SOON).await.unwrap().unwrap();
+    let error = batch.records().next().unwrap().unwrap_err();
+    assert!(error.to_string().contains("1048576 bytes"), "{error}");
+    assert_eq!(values(&mut consumer, 1).await[0].2, "next");
+}
+
+#[tokio::test]
+async fn a_paused_partition_is_not_read_and_goes_on_where_it_was() {
+    let fake = Fake::start(&[0, 1], parks(&[(0, 5), (1, 2)])).await;
+    fake_records(&fake);
+    let assignments = vec![at(0, StartAt::Earliest), at(1, StartAt::Earliest)];
+    let mut consumer = consumer(&fake, OffsetReset::Error, assignments).await;
+    let (first, second) = (PartitionIndex::new(0), PartitionIndex::new(1));
+    consumer.pause(TOPIC, first);
+    assert!(consumer.is_paused(TOPIC, first));
+    let read = values(&mut consumer, 2).await;
+    assert!(read.iter().all(|(partition, ..)| *partition == 1));
+    assert!(consumer.poll(SHORT).await.unwrap().is_none());
+    consumer.pause(TOPIC, second);
+    assert!(consumer.poll(SHORT).await.unwrap().is_none());
+    consumer.resume(TOPIC, first);
+    assert_eq!(values(&mut consumer, 5).await[0].2, "a");
+    assert_eq!(consumer.position(TOPIC, second), Some(Offset::new(2)));
+}
+
+#[tokio::test]
+async fn ends_are_asked_for_and_lag_follows_the_position() {
+    let fake = Fake::start(&[0, 1], parks(&[(0, 5), (1, 2)])).await;
+    fake_records(&fake);
+    let assignments = vec![
+        at(0, StartAt::Offset(Offset::new(3))),
+        at(1, StartAt::Latest),
+    ];
+    let mut consumer = consumer(&fake, OffsetReset::Error, assignments).await;
+    let (first, second) = (PartitionIndex::new(0), PartitionIndex::new(1));
+    assert_eq!(consumer.lag(TOPIC, first), None);
+    let ends = consumer.end_offsets().await.unwrap();
+    let expected = [(first, 5), (second, 2)]
+        .map(|(partition, end)| (TOPIC.to_owned(), partition, Offset::new(end)));
+    assert_eq!(ends, expected);
+    assert_eq!(consumer.lag(TOPIC, first), Some(2));
+    assert_eq!(consumer.lag(TOPIC, second), Some(0));
+    values(&mut consumer, 2).await;
+    assert_eq!(consumer.lag(TOPIC, first), Some(0));
 }

@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use ringlog_record::batch::{batches, stamp};
 use ringlog_record::{
-    BrokerId, LeaderEpoch, Offset, PartitionIndex, ShardId, TimestampMs, TopicId,
+    BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, ProducerStamp,
+    ShardId, TimestampMs, TopicId,
 };
 use ringlog_wire::{
     AckLevel, Api, BrokerMetadata, CorrelationId, Encoder, ErrorCode, FetchRequest,
     FetchResponseDraft, FetchedPartition, FrameHeader, HelloRequest, HelloResponse,
-    ListOffsetsRequest, ListOffsetsResponse, ListedOffset, Message, MetadataRequest,
-    MetadataResponse, OffsetPosition, PartitionMetadata, PartitionState, ProduceReceipt,
-    ProduceRequest, ProduceResponseDraft, ProducedPartition, TopicMetadata, TopicSelection, frame,
+    InitProducerResponse, ListOffsetsRequest, ListOffsetsResponse, ListedOffset, Message,
+    MetadataRequest, MetadataResponse, OffsetPosition, PartitionMetadata, PartitionState,
+    ProduceReceipt, ProduceRequest, ProduceResponseDraft, ProducedPartition, TopicMetadata,
+    TopicSelection, frame,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -83,6 +85,11 @@ pub(crate) struct State {
     pub(crate) shards: Vec<ShardId>,
     /// Batches by their first offset.
     pub(crate) logs: BTreeMap<PartitionIndex, Vec<(Offset, Offset, Bytes)>>,
+    /// Where numbered batches are: one that comes again is not stored again.
+    numbered: BTreeMap<(PartitionIndex, u64, u16, u32), Offset>,
+    /// The number that comes next: in no other order are batches stored.
+    next_numbers: BTreeMap<(PartitionIndex, u64, u16), u32>,
+    producers: u64,
     pub(crate) asked: Vec<Asked>,
     pub(crate) connections: usize,
     script: Script,
@@ -109,6 +116,9 @@ impl Fake {
                 epoch: LeaderEpoch::new(3),
                 shards: shards.iter().map(|&shard| ShardId::new(shard)).collect(),
                 logs: BTreeMap::new(),
+                numbered: BTreeMap::new(),
+                next_numbers: BTreeMap::new(),
+                producers: 0,
                 asked: Vec::new(),
                 connections: 0,
                 script: Box::new(script),
@@ -146,9 +156,13 @@ impl Fake {
             };
             builder.append(&record).unwrap();
         }
-        let batch = builder.build().unwrap();
+        self.store_batch(partition, &builder.build().unwrap())
+    }
+
+    /// Puts a batch into a log.
+    pub(crate) fn store_batch(&self, partition: u32, batch: &[u8]) -> Offset {
         let mut state = self.state.lock().unwrap();
-        state.append(PartitionIndex::new(partition), &batch)
+        state.append(PartitionIndex::new(partition), batch)
     }
 
     async fn serve(self, stream: TcpStream) {
@@ -225,6 +239,14 @@ impl Fake {
                 &ProduceRequest::decode(body).unwrap(),
                 &asked.payload,
             )),
+            Api::InitProducer => {
+                state.producers += 1;
+                let response = InitProducerResponse {
+                    producer_id: ProducerId::new(state.producers),
+                    producer_epoch: ProducerEpoch::new(0),
+                };
+                plain(answer(asked.id, &response))
+            }
             Api::Fetch => state.fetch(asked.id, &FetchRequest::decode(body).unwrap()),
             Api::ListOffsets => {
                 let request = ListOffsetsRequest::decode(body).unwrap();
@@ -318,7 +340,28 @@ impl State {
     ) -> Vec<u8> {
         let mut produced = Vec::new();
         for (one, range) in request.slices() {
-            let base_offset = self.append(one.id.partition, &payload[range]);
+            let batches = &payload[range];
+            let stamp = stamp_of(batches);
+            let number = stamp.map(|stamp| {
+                let (id, epoch) = (stamp.id.get(), stamp.epoch.get());
+                (one.id.partition, id, epoch, stamp.base_sequence.get())
+            });
+            let known = number.and_then(|number| self.numbered.get(&number).copied());
+            if let Some((partition, id, epoch, found)) = number
+                && known.is_none()
+            {
+                let next = self.next_numbers.entry((partition, id, epoch)).or_default();
+                if *next != found {
+                    let code = ErrorCode::OutOfOrderSequence;
+                    produced.push(ProducedPartition::refused(one.id, code, "a gap"));
+                    continue;
+                }
+                *next += u32::try_from(count_of(batches)).unwrap();
+            }
+            let base_offset = known.unwrap_or_else(|| self.append(one.id.partition, batches));
+            if let Some(number) = number {
+                self.numbered.insert(number, base_offset);
+            }
             produced.push(ProducedPartition {
                 error: ErrorCode::None,
                 message: None,
@@ -390,6 +433,17 @@ impl State {
             partitions: listed.collect(),
         }
     }
+}
+
+fn count_of(payload: &[u8]) -> usize {
+    let records = batches(payload).map(|batch| batch.unwrap().header().record_count.get());
+    records.map(|count| usize::try_from(count).unwrap()).sum()
+}
+
+/// The number of the first batch, if it has one.
+pub(crate) fn stamp_of(payload: &[u8]) -> Option<ProducerStamp> {
+    let first = batches(payload).next()?.unwrap();
+    first.header().producer().unwrap()
 }
 
 /// A produce refused for its only partition.

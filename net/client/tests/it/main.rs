@@ -1,9 +1,15 @@
-//! The client against a broker that does as it is told, over loopback TCP.
+//! The client over loopback TCP: against a broker that does as it is told, and against a real one, with and without a proxy
+//! between them.
 #![cfg(test)]
 
 mod admin;
+mod broker;
 mod connection;
 mod consumer;
+mod examples;
 mod fake;
+mod idempotence;
 mod partition;
 mod producer;
+mod proxy;
+mod raw;

@@ -43,7 +43,7 @@ async fn whole_batches_go_in_and_come_out_over_a_connection_to_the_owner() {
         .unwrap();
     assert_eq!(values(&read.bytes), ["b", "c"]);
     assert_eq!(
-        (read.log_start, read.high_watermark),
+        (read.state.log_start, read.state.high_watermark),
         (Offset::ZERO, Offset::new(3))
     );
     let first = batches(&read.bytes).next().unwrap().unwrap();

@@ -3,13 +3,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringlog_client::{
-    Acks, Client, ClientConfig, DeliveryError, ErrorCode, Partitioner, Producer, ProducerConfig,
-    ProducerRecord, SendError,
+    Acks, Client, ClientConfig, Compression, DeliveryError, ErrorCode, Partitioner, Producer,
+    ProducerConfig, ProducerRecord, SendError,
 };
+use ringlog_record::batch::BatchView;
 use ringlog_record::{Offset, PartitionIndex, ShardId};
 use ringlog_wire::Api;
 
-use crate::fake::{Fake, RECEIPT, Say, TOPIC, refuse_produce, values};
+use crate::fake::{Fake, RECEIPT, Say, TOPIC, refuse_produce, stamp_of, values};
 
 fn record(value: &str) -> ProducerRecord {
     ProducerRecord::value(TOPIC, value.to_owned())
@@ -90,12 +91,71 @@ async fn what_was_refused_for_now_is_sent_again_in_order() {
         sent.push(value);
     }
     let stats = producer.close().await;
-    assert_eq!((stats.records, stats.retries), (40, 3));
+    assert_eq!(stats.records, 40);
+    assert!(stats.retries >= 3, "{} retries", stats.retries);
     assert_eq!(stored(&fake, 0), sent);
 }
 
+fn not_idempotent() -> ProducerConfig {
+    ProducerConfig {
+        idempotent: false,
+        ..ProducerConfig::default()
+    }
+}
+
 #[tokio::test]
-async fn what_may_have_been_stored_is_never_sent_again() {
+async fn what_may_have_been_stored_is_sent_again_under_its_number_and_stored_once() {
+    for lose in [|| Say::Hangup, || Say::CarryOutAndHangup] {
+        let mut lost = 0;
+        let fake = Fake::start(&[0], move |asked| {
+            if asked.api == Api::Produce && lost < 3 {
+                lost += 1;
+                return lose();
+            }
+            Say::Usual
+        })
+        .await;
+        let producer = Producer::new(&client(&fake).await, ProducerConfig::default());
+        for (offset, value) in (0..).zip(["first", "next"]) {
+            let delivery = producer.send(record(value)).await.unwrap();
+            assert_eq!(delivery.await.unwrap().offset, Offset::new(offset));
+        }
+        let stats = producer.close().await;
+        assert_eq!((stats.unknown, stats.records, stats.retries), (0, 2, 3));
+        assert_eq!(stored(&fake, 0), ["first", "next"]);
+        let stamps = fake.asked(Api::Produce);
+        let stamps = stamps.iter().map(|asked| stamp_of(&asked.payload).unwrap());
+        let numbers: Vec<u32> = stamps.map(|stamp| stamp.base_sequence.get()).collect();
+        assert_eq!(numbers, [0, 0, 0, 0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn several_batches_of_a_partition_are_under_way_at_a_time() {
+    let fake = Fake::start(&[0], |asked| match asked.api {
+        Api::Produce => Say::Nothing,
+        _ => Say::Usual,
+    })
+    .await;
+    let config = ProducerConfig {
+        batch_bytes: 1,
+        ..ProducerConfig::default()
+    };
+    let producer = Producer::new(&client(&fake).await, config);
+    for number in 0..10 {
+        drop(producer.send(record(&format!("{number}"))).await.unwrap());
+    }
+    while fake.asked(Api::Produce).len() < 5 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let values = fake.asked(Api::Produce).into_iter();
+    let values: Vec<_> = values.flat_map(|asked| asked.produced().1).collect();
+    assert_eq!(values, ["0", "1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn what_is_not_numbered_and_may_have_been_stored_is_never_sent_again() {
     for lose in [|| Say::Hangup, || Say::CarryOutAndHangup] {
         let mut is_lost = false;
         let fake = Fake::start(&[0], move |asked| {
@@ -105,7 +165,7 @@ async fn what_may_have_been_stored_is_never_sent_again() {
             Say::Usual
         })
         .await;
-        let producer = Producer::new(&client(&fake).await, ProducerConfig::default());
+        let producer = Producer::new(&client(&fake).await, not_idempotent());
         let lost = producer.send(record("lost")).await.unwrap().await;
         let error = lost.unwrap_err();
         assert!(
@@ -130,7 +190,7 @@ async fn a_definite_refusal_and_an_unknown_outcome_of_the_broker_are_told_apart(
             _ => Say::Usual,
         })
         .await;
-        let producer = Producer::new(&client(&fake).await, ProducerConfig::default());
+        let producer = Producer::new(&client(&fake).await, not_idempotent());
         let delivery = producer.send(record("value")).await.unwrap();
         match (code, delivery.await.unwrap_err()) {
             (ErrorCode::UnknownOutcome, DeliveryError::UnknownOutcome { .. }) => {}
@@ -138,6 +198,55 @@ async fn a_definite_refusal_and_an_unknown_outcome_of_the_broker_are_told_apart(
             (code, error) => panic!("{code}: {error}"),
         }
         assert_eq!(fake.asked(Api::Produce).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_answer_until_the_time_is_over_is_unknown() {
+    let fake = Fake::start(&[0], |asked| match asked.api {
+        Api::Produce => Say::Hangup,
+        _ => Say::Usual,
+    })
+    .await;
+    let config = ProducerConfig {
+        delivery_timeout: Duration::from_millis(300),
+        ..ProducerConfig::default()
+    };
+    let producer = Producer::new(&client(&fake).await, config);
+    let delivery = producer.send(record("value")).await.unwrap();
+    let error = delivery.await.unwrap_err();
+    assert!(
+        matches!(error, DeliveryError::UnknownOutcome { .. }),
+        "{error}"
+    );
+    assert!(producer.stats().retries > 1);
+}
+
+#[tokio::test]
+async fn records_are_compressed_where_that_makes_them_smaller() {
+    for compression in [
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ] {
+        let fake = Fake::start(&[0], |_| Say::Usual).await;
+        let config = ProducerConfig {
+            compression,
+            ..ProducerConfig::default()
+        };
+        let producer = Producer::new(&client(&fake).await, config);
+        for value in ["v".repeat(10_000), "v".to_owned()] {
+            producer.send(record(&value)).await.unwrap().await.unwrap();
+        }
+        let asked = fake.asked(Api::Produce);
+        let used = asked.iter().map(|asked| {
+            let batch = BatchView::parse(&asked.payload).unwrap();
+            assert!(batch.crc_is_valid() && batch.len_bytes() < 1_000);
+            batch.header().attributes().compression().unwrap()
+        });
+        let used: Vec<_> = used.collect();
+        assert_eq!(used, [compression, Compression::None]);
     }
 }
 

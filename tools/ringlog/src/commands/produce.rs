@@ -27,6 +27,9 @@ use crate::error::CommandError;
 /// Records that may be read ahead.
 const RECORDS_AHEAD_MAX: usize = 1024;
 
+/// How long a record may take: long enough for a broker that restarts, short enough for somebody who waits.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
 pub(crate) async fn run(arguments: ProduceArguments) -> Result<(), CommandError> {
     let format = input_format(arguments.format, arguments.key_separator.as_deref())
         .map_err(CommandError::Usage)?;
@@ -97,6 +100,7 @@ async fn config(
         batch_bytes: arguments.batch_bytes,
         batch_bytes_max: max_batch_bytes.unwrap_or(defaults.batch_bytes_max),
         wants_receipts: arguments.receipt,
+        delivery_timeout: DELIVERY_TIMEOUT,
         ..defaults
     })
 }

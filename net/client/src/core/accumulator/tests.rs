@@ -17,7 +17,8 @@ fn record(value: &[u8]) -> RecordData<'_> {
 }
 
 fn values(batch: &ReadyBatch<u32>) -> Vec<Vec<u8>> {
-    let view = BatchView::parse(&batch.bytes).unwrap();
+    let bytes = batch.builder.clone().build().unwrap();
+    let view = BatchView::parse(&bytes).unwrap();
     assert!(view.crc_is_valid());
     let records = view
         .records()
@@ -34,31 +35,41 @@ fn a_batch_goes_when_it_has_lingered_and_not_before() {
         appended,
         Appended {
             opened: true,
-            filled: false
+            filled: false,
+            needs_service: true,
         }
     );
-    assert!(accumulator.take_ready(start, Urgency::Linger).is_empty());
-    assert_eq!(accumulator.next_due(), Some(start + BATCHING.linger));
-    let ready = accumulator.take_ready(start + BATCHING.linger, Urgency::Linger);
-    assert_eq!(ready.len(), 1);
-    assert_eq!(values(&ready[0].1[0]), [b"a"]);
+    let lingering = accumulator.take_ready(&1, start, Urgency::Linger);
+    assert!(lingering.is_none());
+    assert_eq!(accumulator.due(&1), Some(start + BATCHING.linger));
+    let lingered = start + BATCHING.linger;
+    let ready = accumulator.take_ready(&1, lingered, Urgency::Linger);
+    assert_eq!(values(&ready.unwrap()), [b"a"]);
+    assert_eq!(accumulator.due(&1), None);
 }
 
 #[test]
-fn one_request_of_a_partition_is_under_way_at_a_time() {
+fn a_partition_is_served_by_one_until_nothing_is_left() {
     let now = Instant::now();
     let mut accumulator = Accumulator::new(BATCHING);
-    accumulator.append(&1, &record(b"a"), 0, now).unwrap();
-    accumulator.append(&2, &record(b"x"), 1, now).unwrap();
-    assert_eq!(accumulator.take_ready(now, Urgency::Flush).len(), 2);
-    accumulator.append(&1, &record(b"b"), 2, now).unwrap();
-    assert!(accumulator.take_ready(now, Urgency::Flush).is_empty());
-    assert_eq!(accumulator.next_due(), None);
-    accumulator.finished(&1, 1);
-    let ready = accumulator.take_ready(now, Urgency::Flush);
-    assert_eq!(ready.len(), 1);
-    assert_eq!(values(&ready[0].1[0]), [b"b"]);
-    assert_eq!(accumulator.pending(), 2);
+    let append = |accumulator: &mut Accumulator<u32, u32>, value: &[u8]| {
+        accumulator
+            .append(&1, &record(value), 0, now)
+            .unwrap()
+            .needs_service
+    };
+    assert!(append(&mut accumulator, b"a"));
+    assert!(!append(&mut accumulator, b"b"));
+    assert!(!accumulator.release(&1));
+    let ready = accumulator.take_ready(&1, now, Urgency::Flush).unwrap();
+    assert_eq!(values(&ready), [b"a", b"b"]);
+    assert!(!append(&mut accumulator, b"c"), "somebody still serves it");
+    assert!(accumulator.take_ready(&1, now, Urgency::Flush).is_some());
+    assert!(accumulator.release(&1));
+    assert!(append(&mut accumulator, b"d"));
+    assert_eq!(accumulator.pending(), 4);
+    accumulator.finished(3);
+    assert_eq!(accumulator.pending(), 1);
 }
 
 #[test]
@@ -76,8 +87,8 @@ fn a_record_larger_than_a_batch_is_refused_and_harms_nobody() {
             .unwrap()
             .filled
     );
-    let ready = accumulator.take_ready(now, Urgency::Flush);
-    let sizes: Vec<_> = ready[0].1.iter().map(|batch| batch.waiting.len()).collect();
+    let ready = std::iter::from_fn(|| accumulator.take_ready(&1, now, Urgency::Flush));
+    let sizes: Vec<_> = ready.map(|batch| batch.waiting.len()).collect();
     assert_eq!(sizes, [1, 1]);
 }
 
@@ -90,12 +101,11 @@ fn a_batch_that_is_closed_goes_without_lingering() {
     accumulator.append(&1, &record(&large), 0, now).unwrap();
     assert!(!accumulator.fits(&1, &record(&large)));
     assert!(accumulator.fits(&1, &record(b"small")));
-    assert!(accumulator.take_ready(now, Urgency::Linger).is_empty());
+    assert!(accumulator.take_ready(&1, now, Urgency::Linger).is_none());
     accumulator.close(&1);
     accumulator.close(&2);
-    let ready = accumulator.take_ready(now, Urgency::Linger);
-    assert_eq!(ready.len(), 1);
-    assert_eq!(ready[0].0, 1);
+    assert!(accumulator.take_ready(&1, now, Urgency::Linger).is_some());
+    assert!(accumulator.take_ready(&2, now, Urgency::Linger).is_none());
 }
 
 proptest! {
@@ -112,19 +122,20 @@ proptest! {
             accumulator.append(&partition, &record(&vec![1; len]), number, now).unwrap();
             sent.entry(partition).or_default().push(number);
             let urgency = if millis == 3 { Urgency::Flush } else { Urgency::Linger };
-            for (partition, batches) in accumulator.take_ready(now, urgency) {
-                let records: Vec<u32> = batches.into_iter().flat_map(|batch| batch.waiting).collect();
-                accumulator.finished(&partition, records.len());
-                out.entry(partition).or_default().extend(records);
+            for partition in 0..3 {
+                while let Some(batch) = accumulator.take_ready(&partition, now, urgency) {
+                    accumulator.finished(batch.waiting.len());
+                    out.entry(partition).or_default().extend(batch.waiting);
+                }
             }
         }
-        while accumulator.pending() > 0 {
-            for (partition, batches) in accumulator.take_ready(now, Urgency::Flush) {
-                let records: Vec<u32> = batches.into_iter().flat_map(|batch| batch.waiting).collect();
-                accumulator.finished(&partition, records.len());
-                out.entry(partition).or_default().extend(records);
+        for partition in 0..3 {
+            while let Some(batch) = accumulator.take_ready(&partition, now, Urgency::Flush) {
+                accumulator.finished(batch.waiting.len());
+                out.entry(partition).or_default().extend(batch.waiting);
             }
         }
+        prop_assert_eq!(accumulator.pending(), 0);
         prop_assert_eq!(out, sent);
     }
 }

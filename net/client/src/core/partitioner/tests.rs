@@ -31,3 +31,13 @@ fn a_partition_that_is_gone_is_left() {
     assert!(sticky.partition("events", 2) < PartitionIndex::new(2));
     assert_eq!(sticky.partition("events", 0), PartitionIndex::new(0));
 }
+
+#[test]
+fn round_robin_goes_from_one_partition_to_the_next_in_each_topic() {
+    let mut turns = RoundRobin::starting_at(u32::MAX);
+    let mut three = |topic| [0; 3].map(|_| turns.partition(topic, 3).get());
+    assert_eq!(three("events"), [0, 1, 2]);
+    assert_eq!(three("other"), [0, 1, 2]);
+    assert_eq!(three("events"), [0, 1, 2]);
+    assert_eq!(turns.partition("events", 0), PartitionIndex::new(0));
+}

@@ -29,7 +29,7 @@ pub(super) struct Outcome {
 impl Outcome {
     fn note(&mut self, outcome: Result<(), DeliveryError>) {
         match outcome {
-            Ok(()) => self.stored += 1,
+            Ok(()) | Err(DeliveryError::StoredBefore) => self.stored += 1,
             Err(error) => {
                 match &error {
                     // What was cut off may have been under way.
@@ -119,7 +119,7 @@ async fn collect(
 ) {
     while let Some(delivery) = deliveries.recv().await {
         let settled = delivery.await.map(drop);
-        let is_failure = settled.is_err();
+        let is_failure = !matches!(settled, Ok(()) | Err(DeliveryError::StoredBefore));
         outcome
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
