@@ -98,12 +98,12 @@ fn index(criterion: &mut Criterion) {
 }
 
 fn partitions(count: u32) -> Vec<ProducePartition> {
-    let partitions = (0..count).map(|partition| ProducePartition {
-        id: TopicPartition {
+    let partitions = (0..count).map(|partition| {
+        let id = TopicPartition {
             topic: TopicId::new(7),
             partition: PartitionIndex::new(partition),
-        },
-        len_bytes: 1024,
+        };
+        ProducePartition::new(id, 1024)
     });
     partitions.collect()
 }

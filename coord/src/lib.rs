@@ -2,14 +2,16 @@
 //!
 //! Duty: what a broker must remember about the cluster, and who decides it. [`store`] is where it is kept,
 //! [`paths`] and [`records`] are its form, [`config`] the settings of a topic, [`controller`] the only writer
-//! of topics and partition states, [`directory`] the identity of a data directory.
+//! of topics and partition states, [`directory`] the identity of a data directory, [`groups`] what consumer groups have
+//! committed.
 //!
-//! Thread: the control thread. No data path runs here, and nothing here needs a particular executor.
+//! Thread: the control thread, but for [`groups`]. No data path runs here, and nothing here needs a particular executor.
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod controller;
 pub mod directory;
+pub mod groups;
 pub mod ids;
 pub mod limits;
 pub mod paths;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ringlog_record::limits::BATCH_BYTES_MAX;
+
 use crate::store::{MetaOp, MultiError};
 
 /// Operations in one multi, the check of the controller epoch included.
@@ -56,6 +58,58 @@ pub const PRODUCER_ID_BLOCK: u64 = 1000;
 /// How often a write whose outcome is unknown is tried again before that is reported.
 pub const UNKNOWN_RETRIES_MAX: u32 = 3;
 
+/// Partitions of the topic in which groups are kept.
+pub const GROUPS_PARTITIONS: u32 = 50;
+
+/// Bytes of the name of a group.
+pub const GROUP_ID_BYTES_MAX: usize = 255;
+
+/// Offsets that a group may have committed.
+pub const GROUP_PARTITIONS_MAX: usize = 10_000;
+
+/// Bytes of metadata beside all offsets of a group, each with [`METADATA_OVERHEAD_BYTES`].
+pub const GROUP_METADATA_BYTES_MAX: usize = 64 << 10;
+
+/// What a text beside an offset costs besides its bytes.
+pub const METADATA_OVERHEAD_BYTES: usize = 8;
+
+/// Memory of a committed offset, about, without metadata.
+pub const OFFSET_BYTES: usize = 160;
+
+/// Memory of a group, about, without its offsets.
+pub const GROUP_BYTES: usize = 512;
+
+/// A group that has committed nothing for so long is forgotten.
+pub const GROUP_IDLE_MS: i64 = 30 * 24 * 3600 * 1000;
+
+/// Memory of the commits of one coordinator that are under way.
+pub const PENDING_CHANGES_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes that the log of a coordinator has before it is worth a snapshot, however little it says.
+pub const SNAPSHOT_LOG_BYTES_MIN: u64 = 1 << 20;
+
+/// And for each byte of memory of what it says.
+pub const SNAPSHOT_LOG_BYTES_PER_STATE_BYTE: u64 = 2;
+
+/// Offsets in one batch of a snapshot.
+pub const SNAPSHOT_CHUNK_OFFSETS: usize = 1000;
+
+/// Offsets that are forgotten in one batch.
+pub const STALE_OFFSETS_AT_ONCE_MAX: usize = 1000;
+
+/// The most that a record of a committed offset takes in a batch, without its metadata.
+const OFFSET_RECORD_BYTES_MAX: usize = 64 + GROUP_ID_BYTES_MAX;
+
+const _: () = assert!(GROUP_ID_BYTES_MAX <= u8::MAX as usize);
+const _: () = assert!(
+    GROUP_PARTITIONS_MAX * OFFSET_RECORD_BYTES_MAX + GROUP_METADATA_BYTES_MAX <= BATCH_BYTES_MAX,
+    "the largest commit is one batch"
+);
+const _: () = assert!(
+    SNAPSHOT_CHUNK_OFFSETS * (OFFSET_RECORD_BYTES_MAX + 1024) <= BATCH_BYTES_MAX,
+    "offsets with all the metadata that one may have fit a batch"
+);
+const _: () = assert!(GROUP_PARTITIONS_MAX * OFFSET_BYTES <= PENDING_CHANGES_BYTES_MAX / 2);
 const _: () = assert!(
     TOPICS_IN_FLIGHT_MAX * STATES_IN_FLIGHT_MAX < STORE_REQUESTS_MAX
         && TOPICS_IN_FLIGHT_MAX * STATES_IN_FLIGHT_MAX < ZOOKEEPER_REQUESTS_MAX,

@@ -92,7 +92,7 @@ impl TopicName {
     /// Whether this is one of the broker's own topics.
     #[must_use]
     pub fn is_internal(&self) -> bool {
-        self.0.starts_with("__")
+        is_internal(&self.0)
     }
 
     /// The name as text.
@@ -100,6 +100,12 @@ impl TopicName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a topic of this name is one of the broker's own.
+#[must_use]
+pub fn is_internal(name: &str) -> bool {
+    name.starts_with("__")
 }
 
 impl fmt::Display for TopicName {

@@ -117,7 +117,22 @@ impl Partition {
     ///
     /// [`ProduceError`]; nothing was appended then.
     pub fn produce(&self, batches: &[u8], acks: Acks) -> Result<PendingProduce, ProduceError> {
-        self.0.produce(batches, acks)
+        self.0.produce(batches, acks, None)
+    }
+
+    /// The same, but only if the log ends at `expected`: the first record gets this offset, or nothing is appended. A
+    /// batch that is sent again is answered as the first time, wherever the log ends by now.
+    ///
+    /// # Errors
+    ///
+    /// [`ProduceError`]; nothing was appended then.
+    pub fn produce_at(
+        &self,
+        expected: Offset,
+        batches: &[u8],
+        acks: Acks,
+    ) -> Result<PendingProduce, ProduceError> {
+        self.0.produce(batches, acks, Some(expected))
     }
 
     /// Reads what is there now below the high watermark; never waits for more.

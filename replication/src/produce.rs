@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use futures_channel::oneshot;
 use ringlog_log::Appended;
 use ringlog_reactor::Instant;
+use ringlog_record::Offset;
 
 use crate::error::ProduceError;
 use crate::leader::{AckLevel, Acks, Event, Ticket};
@@ -127,6 +128,7 @@ impl Inner {
         self: &Rc<Self>,
         batches: &[u8],
         acks: Acks,
+        expected: Option<Offset>,
     ) -> Result<PendingProduce, ProduceError> {
         if self.is_closed() {
             return Err(ProduceError::Closed);
@@ -134,7 +136,10 @@ impl Inner {
         if acks == Acks::All {
             self.check_min_isr()?;
         }
-        let appended = self.log.append(batches, self.leader_epoch)?;
+        let appended = match expected {
+            Some(expected) => self.log.append_at(expected, batches, self.leader_epoch)?,
+            None => self.log.append(batches, self.leader_epoch)?,
+        };
         if !appended.is_duplicate {
             let mut recent_ends = self.recent_ends.borrow_mut();
             recent_ends.note(appended.log_end, batches.len());

@@ -39,12 +39,14 @@ impl LogInner {
         &self,
         batches: &[u8],
         epoch: LeaderEpoch,
+        expected: Option<Offset>,
     ) -> Result<Appended, AppendError> {
         let now = self.now_ms();
         let checked = match self.check_append(batches, epoch, now)? {
             Wanted::Append(checked) => checked,
             Wanted::Stored(stored) => return self.stored_before(batches, stored),
         };
+        self.check_expected(expected)?;
         self.check_reserved(checked.records)?;
         self.make_room(batches.len())?;
         let appended = {
@@ -176,6 +178,15 @@ impl LogInner {
             return Err(self.throttled());
         }
         Ok(Wanted::Append(checked))
+    }
+
+    /// Whether the log ends where the append wants it to. Nothing can come between this and the append.
+    fn check_expected(&self, expected: Option<Offset>) -> Result<(), AppendError> {
+        let log_end = self.state.borrow().log_end;
+        match expected.filter(|&expected| expected != log_end) {
+            None => Ok(()),
+            Some(expected) => Err(AppendError::UnexpectedOffset { expected, log_end }),
+        }
     }
 
     pub(crate) fn throttled(&self) -> AppendError {

@@ -154,6 +154,14 @@ pub enum AppendError {
         /// The latest of the log.
         latest: LeaderEpoch,
     },
+    /// The log does not end where the append was to begin.
+    #[error("the append is for offset {expected}, and the log ends at {log_end}")]
+    UnexpectedOffset {
+        /// Where it was to begin.
+        expected: Offset,
+        /// Where the log ends.
+        log_end: Offset,
+    },
     /// The batch of an idempotent producer is not the one that comes next, nor one of the last.
     #[error(transparent)]
     Producer(#[from] ProducerError),

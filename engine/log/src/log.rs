@@ -84,7 +84,22 @@ impl Log {
     ///
     /// [`AppendError`]; nothing was appended then.
     pub fn append(&self, batches: &[u8], epoch: LeaderEpoch) -> Result<Appended, AppendError> {
-        self.0.append(batches, epoch)
+        self.0.append(batches, epoch, None)
+    }
+
+    /// The same, but only if the log ends at `expected`. A batch that an idempotent producer sends again is a duplicate
+    /// wherever the log ends by now.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; nothing was appended then.
+    pub fn append_at(
+        &self,
+        expected: Offset,
+        batches: &[u8],
+        epoch: LeaderEpoch,
+    ) -> Result<Appended, AppendError> {
+        self.0.append(batches, epoch, Some(expected))
     }
 
     /// The first offset that can be read.

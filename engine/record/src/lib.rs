@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod ids;
 pub mod limits;
+pub mod murmur2;
 pub mod offset;
 pub mod producer;
 pub mod topic;

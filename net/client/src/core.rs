@@ -5,6 +5,7 @@ pub mod assembler;
 pub mod backoff;
 pub mod compression;
 pub mod lane;
-pub mod murmur2;
 pub mod partitioner;
 pub mod pending;
+
+pub use ringlog_record::murmur2;

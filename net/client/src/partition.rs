@@ -199,10 +199,8 @@ pub(crate) async fn begin_produce(
         timeout,
         wants_receipt,
     } = produce;
-    let partitions = [ProducePartition {
-        id,
-        len_bytes: u32::try_from(batches.len()).unwrap_or(u32::MAX),
-    }];
+    let len_bytes = u32::try_from(batches.len()).unwrap_or(u32::MAX);
+    let partitions = [ProducePartition::new(id, len_bytes)];
     let draft = ProduceRequestDraft {
         acks,
         timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),

@@ -5,6 +5,7 @@
 //! under way, while too many bytes of answers wait, and while the shard has no buffer: that is all the back-pressure
 //! there is, and it needs no more.
 
+mod held;
 mod hello;
 mod outbox;
 mod reader;
@@ -19,13 +20,16 @@ use ringlog_reactor::{Instant, Signal, TcpStream};
 use ringlog_shard::Budget;
 use ringlog_wire::{Api, ErrorCode, ErrorResponse, FrameError, FrameHeader};
 
+pub(crate) use self::held::Held;
 pub(crate) use self::hello::SOFTWARE;
 use self::outbox::Outbox;
 use self::reader::{FrameReader, ReadError};
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::handlers::{self, Begun, Ended, Request, Response, Session};
-use crate::limits::{CONNECTION_ANSWER_BYTES_MAX, IDLE_TIMEOUT, REQUESTS_IN_FLIGHT_MAX};
+use crate::limits::{
+    CONNECTION_ANSWER_BYTES_MAX, IDLE_TIMEOUT, REQUESTS_IN_FLIGHT_MAX, REQUESTS_PER_TURN,
+};
 use crate::shard::Shard;
 use crate::shard::peer::HandOver;
 use crate::slow::SlowRequest;
@@ -114,8 +118,9 @@ async fn serve(shard: &Rc<Shard>, stream: TcpStream, first: Response) {
             shard: Rc::clone(shard),
             answers: Budget::new(CONNECTION_ANSWER_BYTES_MAX),
             ending: Ending::default(),
+            held: Held::default(),
         }),
-        outbox: Outbox::default(),
+        outbox: Outbox::new(Rc::clone(&shard.outboxes_bytes)),
         in_flight: Cell::new(0),
         answered: Signal::default(),
         active: Cell::new(shard.reactor.now()),
@@ -167,9 +172,11 @@ fn fail(shard: &Shard, peer: std::net::SocketAddr, reason: &dyn Display) {
 /// Reads requests and begins them, until the client or the broker ends the connection.
 async fn read(connection: &Rc<Connection>, stream: &TcpStream) -> Result<(), ReadError> {
     let shard = &connection.session.shard;
-    let mut reader = FrameReader::new(shard, stream);
+    let held = &connection.session.held;
+    let mut reader = FrameReader::new(shard, stream, held);
+    let mut begun = 0_usize;
     loop {
-        connection.room().await;
+        held.during(&shard.reactor, connection.room()).await;
         let request = {
             let cut = connection.cut_came.wait(|| connection.cut.get());
             match select(pin!(reader.next()), pin!(cut)).await {
@@ -178,7 +185,14 @@ async fn read(connection: &Rc<Connection>, stream: &TcpStream) -> Result<(), Rea
             }
         };
         match request {
-            Ok(Some(request)) => connection.begin(request).await,
+            Ok(Some(request)) => {
+                connection.begin(request).await;
+                begun += 1;
+                if begun.is_multiple_of(REQUESTS_PER_TURN) {
+                    // What one client has sent in one go keeps nobody else waiting for all of it.
+                    shard.reactor.yield_now().await;
+                }
+            }
             Ok(None) => return Ok(()),
             Err(ReadError::Frame(error)) => {
                 shard.metrics.frames_refused.add(1);
@@ -243,7 +257,9 @@ impl Connection {
         self.answered
             .wait(|| (self.in_flight.get() < REQUESTS_IN_FLIGHT_MAX).then_some(()))
             .await;
-        self.outbox.room().await;
+        self.outbox
+            .room(self.session.shard.outboxes_bytes_max)
+            .await;
     }
 
     /// Begins a request. Returns when the next one may begin without overtaking it.

@@ -19,6 +19,8 @@ pub struct Failure {
     pub message: String,
     /// With `LogTruncated`: where reader and log agree.
     pub agreed_end: Option<Offset>,
+    /// With `UnexpectedOffset`: where the log ends.
+    pub log_end: Option<Offset>,
 }
 
 impl Failure {
@@ -28,6 +30,7 @@ impl Failure {
             code,
             message: error.to_string(),
             agreed_end: None,
+            log_end: None,
         }
     }
 
@@ -75,6 +78,12 @@ impl From<AppendError> for Failure {
             },
             AppendError::Empty => ErrorCode::InvalidBatch,
             AppendError::TooLarge { .. } => ErrorCode::BatchTooLarge,
+            AppendError::UnexpectedOffset { log_end, .. } => {
+                return Self {
+                    log_end: Some(*log_end),
+                    ..Self::new(ErrorCode::UnexpectedOffset, &error)
+                };
+            }
             AppendError::StaleEpoch { .. } => ErrorCode::FencedLeaderEpoch,
             AppendError::NoSpace => ErrorCode::NoSpace,
             AppendError::Throttled => ErrorCode::Throttled,

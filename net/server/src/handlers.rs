@@ -23,6 +23,7 @@ use ringlog_record::TopicPartition;
 use ringlog_shard::{Budget, Share};
 use ringlog_wire::{Api, Body, ErrorCode, FrameError, FrameHeader, Message, ProduceReceipt, frame};
 
+use crate::connection::Held;
 use crate::control::request::ControlRequest;
 use crate::ending::Ending;
 use crate::failure::Failure;
@@ -125,6 +126,8 @@ pub(crate) struct Session {
     pub(crate) answers: Budget,
     /// The client sends no more requests: nothing is worth waiting for.
     pub(crate) ending: Ending,
+    /// How long the connection was held back.
+    pub(crate) held: Held,
 }
 
 /// Begins a request. Only a produce does something before this returns, so that produces keep their order.
@@ -139,7 +142,7 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
             ErrorCode::InvalidRequest,
             "hello is the first request of a connection, and comes once",
         ))),
-        Api::Produce => produce::begin(shard, request).await,
+        Api::Produce => produce::begin(Rc::clone(session), request).await,
         Api::Fetch => Begun::Running(Box::pin(fetch::handle(Rc::clone(session), request))),
         Api::Metadata => Begun::Done(metadata::handle(&shard, &request)),
         Api::DescribeCluster => Begun::Done(describe_cluster::handle(&shard, &request)),
@@ -149,6 +152,10 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
         Api::DeleteTopic => running(delete_topic::handle(shard, request)),
         Api::AlterTopic => running(alter_topic::handle(shard, request)),
         Api::InitProducer => running(init_producer::handle(shard, request)),
+        Api::OffsetCommit | Api::OffsetFetch => Begun::Done(Err(Failure::new(
+            ErrorCode::Unsupported,
+            "this broker does not keep the offsets of groups",
+        ))),
         Api::DescribeTopic => running(describe_topic::handle(shard, request)),
     }
 }

@@ -14,6 +14,9 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 /// Requests of one connection that may be under way; then the connection is not read from.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 128;
 
+/// Requests of one connection that are begun before others get their turn.
+pub const REQUESTS_PER_TURN: usize = 16;
+
 /// Bytes of answers that may wait for a slow reader; then its connection is not read from.
 pub const OUTBOX_BYTES_MAX: usize = 8 << 20;
 
@@ -103,6 +106,10 @@ pub const HUGE_FRAMES_PART: (usize, usize) = (1, 8);
 /// Part of a shard's memory that answers with records may hold on to, of all connections together.
 pub const ANSWERS_PART: (usize, usize) = (1, 4);
 
+/// Part of a shard's memory that answers which wait to be sent may amount to, records included; beyond it only
+/// connections are read from that have none waiting.
+pub const OUTBOXES_PART: (usize, usize) = (3, 8);
+
 /// Part of a shard's memory that receives above [`RECV_BYTES_MIN`] may hold while nothing has come in yet.
 pub const RECEIVES_PART: (usize, usize) = (1, 16);
 
@@ -145,6 +152,11 @@ const _: () = assert!(CACHE_PART.0 < CACHE_PART.1);
 const _: () = assert!(
     part_of(SHARD_MEMORY_BYTES_MIN, PARTITIONS_PART, 0)
         < part_of(SHARD_MEMORY_BYTES_MIN, CACHE_PART, 0)
+);
+const _: () = assert!(REQUESTS_PER_TURN <= REQUESTS_IN_FLIGHT_MAX);
+const _: () = assert!(
+    OUTBOXES_PART.0 * ANSWERS_PART.1 > ANSWERS_PART.0 * OUTBOXES_PART.1,
+    "answers with records alone do not hold up those without"
 );
 
 /// Slow requests that a shard remembers of each of two windows; 160 bytes each.

@@ -13,7 +13,7 @@ pub(crate) mod peer;
 mod retention;
 mod run;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -38,7 +38,7 @@ use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::limits::{
     ANSWERS_PART, CACHE_PART, HUGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX, LARGE_FRAMES_PART,
-    READ_AHEAD_PART, RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART, part_of,
+    OUTBOXES_PART, READ_AHEAD_PART, RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART, part_of,
 };
 use crate::metrics::Metrics;
 use crate::slow::SlowRequests;
@@ -86,6 +86,10 @@ pub(crate) struct Shard {
     pub(crate) watches: Budget,
     /// Bytes of records in answers.
     pub(crate) answers: Budget,
+    /// Bytes of answers that wait to be sent.
+    pub(crate) outboxes_bytes: Rc<Cell<usize>>,
+    /// So many of them, and only connections without any are read from.
+    pub(crate) outboxes_bytes_max: usize,
     /// Bytes of larger receives in which nothing has come in yet.
     pub(crate) receives: Budget,
     drain: Ending,
@@ -125,6 +129,8 @@ impl Shard {
             huge_frames: Budget::new(part(HUGE_FRAMES_PART, FRAME_BYTES_MAX)),
             watches: Budget::new(part(WATCHES_PART, 0)),
             answers: Budget::new(part(ANSWERS_PART, PAYLOAD_BYTES_MAX)),
+            outboxes_bytes: Rc::default(),
+            outboxes_bytes_max: part(OUTBOXES_PART, 0),
             receives: Budget::new(part(RECEIVES_PART, RECV_BYTES_MAX)),
             drain: Ending::default(),
             calmed: Signal::default(),

@@ -64,6 +64,10 @@ apis! {
     DeleteRecords = 11, "delete_records";
     /// Gives an idempotent producer its id.
     InitProducer = 12, "init_producer";
+    /// Stores how far a group has read.
+    OffsetCommit = 13, "offset_commit";
+    /// What a group has committed.
+    OffsetFetch = 14, "offset_fetch";
 }
 
 impl Api {

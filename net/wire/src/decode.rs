@@ -1,6 +1,6 @@
 //! Verification of a body: once, at the boundary, with limits; what comes out needs no further checks.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use flatbuffers::{Follow, Verifiable, VerifierOptions};
 use thiserror::Error;
@@ -40,6 +40,18 @@ pub enum DecodeError {
         field: &'static str,
         /// Its value.
         value: u64,
+    },
+    /// A text is shorter or longer than it may be.
+    #[error("{field} has {bytes} bytes, and {bytes_min} to {bytes_max} are allowed")]
+    BadLength {
+        /// The field, as in the schema.
+        field: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The least that it may have.
+        bytes_min: usize,
+        /// The most that it may have.
+        bytes_max: usize,
     },
     /// More partitions than a request may name.
     #[error("{partitions} partitions are over the limit of {REQUEST_PARTITIONS_MAX}")]
@@ -150,6 +162,23 @@ pub(crate) fn ranges<T>(
         let start = end;
         end = start + len_bytes(&item) as usize;
         (item, start..end)
+    })
+}
+
+/// Refuses texts that are shorter or longer than they may be.
+pub(crate) fn check_len(
+    field: &'static str,
+    text: &str,
+    allowed: RangeInclusive<usize>,
+) -> Result<(), DecodeError> {
+    if allowed.contains(&text.len()) {
+        return Ok(());
+    }
+    Err(DecodeError::BadLength {
+        field,
+        bytes: text.len(),
+        bytes_min: *allowed.start(),
+        bytes_max: *allowed.end(),
     })
 }
 

@@ -93,6 +93,8 @@ error_codes! {
     OutOfOrderSequence = 25, "out_of_order_sequence", No, "A batch of this idempotent producer that comes before is missing; this one was not stored.";
     FencedProducer = 26, "fenced_producer", No, "A newer epoch of this idempotent producer has written to the partition.";
     DuplicateSequence = 27, "duplicate_sequence", No, "The batch was stored before; its offset is no longer remembered.";
+    UnexpectedOffset = 28, "unexpected_offset", No, "The log does not end at the offset that the append expected; nothing was stored.";
+    OffsetsFull = 29, "offsets_full", No, "As many offsets are committed as may be; nothing was committed.";
 }
 
 impl ErrorCode {

@@ -19,7 +19,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let id = TopicPartition { topic: TopicId::new(7), partition: PartitionIndex::new(0) };
 //! let mut encoder = Encoder::new();
-//! let partitions = [ProducePartition { id, len_bytes: 61 }];
+//! let partitions = [ProducePartition::new(id, 61)];
 //! let draft = ProduceRequestDraft {
 //!     acks: Acks::All, timeout_ms: 30_000, partitions: &partitions, wants_receipt: false,
 //! };
@@ -80,6 +80,10 @@ pub use messages::metadata::{
     BrokerMetadata, MetadataRequest, MetadataResponse, PartitionMetadata, TopicMetadata,
     TopicSelection,
 };
+pub use messages::offset_commit::{
+    OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, OffsetCommitted,
+};
+pub use messages::offset_fetch::{CommittedOffset, OffsetFetchRequest, OffsetFetchResponse};
 pub use messages::partition::{PartitionState, Setting};
 pub use messages::produce::{
     AckLevel, Acks, ProducePartition, ProduceReceipt, ProduceRequest, ProduceRequestDraft,

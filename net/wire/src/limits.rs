@@ -36,6 +36,18 @@ pub const RESPONSE_ERROR_MESSAGES_MAX: usize = 64;
 /// The longest name of a topic.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
+/// The longest name of a consumer group.
+pub const GROUP_ID_BYTES_MAX: usize = 255;
+
+/// The longest text beside a committed offset.
+pub const COMMIT_METADATA_BYTES_MAX: usize = 1 << 10;
+
+/// Texts beside all committed offsets of a group, each with [`METADATA_OVERHEAD_BYTES`], so that they fit one answer.
+pub const GROUP_METADATA_BYTES_MAX: usize = 64 << 10;
+
+/// What such a text costs in a body beside its bytes: length, end, padding.
+pub const METADATA_OVERHEAD_BYTES: usize = 8;
+
 /// Tables in a message without lists of partitions or topics: itself, brokers, settings.
 pub(crate) const ADMIN_TABLES_MAX: usize = 4 << 10;
 

@@ -15,5 +15,7 @@ pub(crate) mod hello;
 pub(crate) mod init_producer;
 pub(crate) mod list_offsets;
 pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_fetch;
 pub(crate) mod partition;
 pub(crate) mod produce;

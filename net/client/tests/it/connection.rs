@@ -270,13 +270,13 @@ async fn a_broker_that_does_not_read_holds_no_call_beyond_its_time() {
     let calls = (0..400).map(|_| {
         let (connection, payload) = (Arc::clone(&connection), payload.clone());
         tokio::spawn(async move {
-            let partitions = [ProducePartition {
-                id: TopicPartition {
+            let partitions = [ProducePartition::new(
+                TopicPartition {
                     topic: TopicId::new(7),
                     partition: PartitionIndex::new(0),
                 },
-                len_bytes: 1 << 20,
-            }];
+                1 << 20,
+            )];
             let draft = ProduceRequestDraft {
                 acks: Acks::All,
                 timeout_ms: 100,

@@ -296,7 +296,7 @@ impl State {
 
     fn metadata(&self, address: &str, topics: TopicSelection) -> MetadataResponse {
         let names = match topics {
-            TopicSelection::All => vec![TOPIC.to_owned()],
+            TopicSelection::All | TopicSelection::AllAndInternal => vec![TOPIC.to_owned()],
             TopicSelection::Named(names) => names,
         };
         let partitions = (0..)
@@ -376,6 +376,7 @@ impl State {
             &ProduceResponseDraft {
                 partitions: &produced,
                 receipt: request.wants_receipt().then_some(RECEIPT),
+                throttle_ms: 0,
             },
         )
     }
@@ -402,6 +403,7 @@ impl State {
                 id,
                 &FetchResponseDraft {
                     partitions: &fetched,
+                    throttle_ms: 0,
                 },
             ),
             payload,
@@ -461,6 +463,7 @@ pub(crate) fn refuse_produce(asked: &Asked, code: ErrorCode) -> Say {
         &ProduceResponseDraft {
             partitions: &refused,
             receipt: None,
+            throttle_ms: 0,
         },
     ))
 }
@@ -482,6 +485,7 @@ pub(crate) fn refuse_fetch(asked: &Asked, code: ErrorCode, agreed_end: Option<Of
         asked.id,
         &FetchResponseDraft {
             partitions: &refused,
+            throttle_ms: 0,
         },
     ))
 }

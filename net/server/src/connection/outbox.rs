@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use ringlog_reactor::limits::SEND_SLICES_MAX;
@@ -18,6 +19,8 @@ use crate::shard::Shard;
 pub(super) struct Outbox {
     slices: RefCell<VecDeque<Slice>>,
     bytes: Cell<usize>,
+    /// Those of all connections of the shard together.
+    all_bytes: Rc<Cell<usize>>,
     is_closed: Cell<bool>,
     is_abandoned: Cell<bool>,
     changed: Signal,
@@ -42,6 +45,14 @@ pub(super) enum SendError {
 }
 
 impl Outbox {
+    /// One whose bytes count among those of all connections.
+    pub(super) fn new(all_bytes: Rc<Cell<usize>>) -> Self {
+        Self {
+            all_bytes,
+            ..Self::default()
+        }
+    }
+
     /// Puts an answer in. Never refuses: who begins requests waits for [`Outbox::room`] first.
     pub(super) fn push(&self, response: Response) {
         if self.is_abandoned.get() {
@@ -51,6 +62,7 @@ impl Outbox {
         let payload = response.payload.into_iter();
         for bytes in std::iter::once(response.head).chain(payload) {
             self.bytes.set(self.bytes.get() + bytes.len());
+            self.all_bytes.set(self.all_bytes.get() + bytes.len());
             let memory = Vec::new();
             slices.push_back(Slice { bytes, memory });
         }
@@ -61,9 +73,13 @@ impl Outbox {
         self.changed.notify();
     }
 
-    /// Waits until few enough bytes wait.
-    pub(super) async fn room(&self) {
-        let has_room = || (self.bytes.get() < OUTBOX_BYTES_MAX).then_some(());
+    /// Waits until few enough bytes wait: of this connection, and when all together are at `all_bytes_max`, none.
+    pub(super) async fn room(&self, all_bytes_max: usize) {
+        let has_room = || {
+            let bytes = self.bytes.get();
+            let is_its_turn = bytes == 0 || self.all_bytes.get() < all_bytes_max;
+            (bytes < OUTBOX_BYTES_MAX && is_its_turn).then_some(())
+        };
         self.changed.wait(has_room).await;
     }
 
@@ -78,7 +94,7 @@ impl Outbox {
         self.is_abandoned.set(true);
         // Out of the cell first: what is let go of may wake others.
         drop(self.slices.take());
-        self.bytes.set(0);
+        self.sent(self.bytes.get());
         self.close();
     }
 
@@ -106,10 +122,17 @@ impl Outbox {
                 .await;
             sent.map_err(|_| SendError::TimedOut)??;
             shard.metrics.sent_bytes.add(bytes as u64);
-            self.bytes.set(self.bytes.get() - bytes);
+            self.sent(bytes);
             drop(memory);
             self.changed.notify();
         }
+    }
+
+    /// So many bytes no longer wait.
+    fn sent(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get().saturating_sub(bytes));
+        let all_bytes = &self.all_bytes;
+        all_bytes.set(all_bytes.get().saturating_sub(bytes));
     }
 
     /// What goes into the next send, with the memory of the answers that end in it.

@@ -10,9 +10,11 @@ use std::io;
 
 use bytes::Bytes;
 use ringlog_reactor::{AlignedBuf, Instant, TcpStream};
+use ringlog_shard::Share;
 use ringlog_wire::limits::HEADER_BYTES;
 use ringlog_wire::{FrameError, FrameHeader, frame};
 
+use super::Held;
 use crate::handlers::Request;
 use crate::limits::{BUFFER_RETRY, FRAME_TIMEOUT, RECV_BYTES_MAX, RECV_BYTES_MIN};
 use crate::shard::Shard;
@@ -38,6 +40,7 @@ pub(super) enum ReadError {
 pub(super) struct FrameReader<'a> {
     shard: &'a Shard,
     stream: &'a TcpStream,
+    held: &'a Held,
     /// Received, and not handed out.
     received: Bytes,
     /// When the last of it came in.
@@ -48,10 +51,11 @@ pub(super) struct FrameReader<'a> {
 }
 
 impl<'a> FrameReader<'a> {
-    pub(super) fn new(shard: &'a Shard, stream: &'a TcpStream) -> Self {
+    pub(super) fn new(shard: &'a Shard, stream: &'a TcpStream, held: &'a Held) -> Self {
         Self {
             shard,
             stream,
+            held,
             received: Bytes::new(),
             received_at: Instant::default(),
             recv_bytes: RECV_BYTES_MIN,
@@ -91,6 +95,18 @@ impl<'a> FrameReader<'a> {
         }
     }
 
+    /// A buffer to receive into; the connection is held back until there is one.
+    async fn buffer(&self, min_bytes: usize) -> AlignedBuf {
+        let wait = buffer(self.shard, min_bytes);
+        self.held.during(&self.shard.reactor, wait).await
+    }
+
+    /// Memory for a large frame, or a part of one; the connection is held back until there is some.
+    async fn share(&self, bytes: usize) -> Share {
+        let wait = self.shard.frames(bytes).take(bytes);
+        self.held.during(&self.shard.reactor, wait).await
+    }
+
     /// Takes a whole frame off what has been received.
     fn take_frame(&mut self, header: FrameHeader) -> Result<Request, ReadError> {
         let mut head = self.received.split_to(header.frame_len());
@@ -114,7 +130,7 @@ impl<'a> FrameReader<'a> {
             Some(share) => share.bytes(),
             None => RECV_BYTES_MIN,
         };
-        let buf = buffer(self.shard, room).await;
+        let buf = self.buffer(room).await;
         let (received, buf) = self.stream.recv(buf, 0..room).await;
         let bytes = received?;
         if bytes == 0 {
@@ -135,7 +151,7 @@ impl<'a> FrameReader<'a> {
     /// Receives until at least the first `needed` bytes of a small frame are here.
     async fn receive_more(&mut self, needed: usize) -> Result<(), ReadError> {
         let have = self.received.len();
-        let mut buf = buffer(self.shard, needed.max(self.recv_bytes)).await;
+        let mut buf = self.buffer(needed.max(self.recv_bytes)).await;
         buf[..have].copy_from_slice(&self.received);
         self.received = Bytes::new();
         let room = buf.capacity();
@@ -150,13 +166,13 @@ impl<'a> FrameReader<'a> {
     /// Receives the rest of a frame that no ordinary receive takes.
     async fn receive_large(&mut self, header: FrameHeader) -> Result<Request, ReadError> {
         let head_bytes = header.head_len();
-        let share = self.shard.frames(head_bytes).take(head_bytes).await;
+        let share = self.share(head_bytes).await;
         let head = self.receive_exactly(head_bytes).await?;
         frame::parse(&head)?;
         // Taken anew, and not on top: two frames must not wait for each other.
         drop(share);
         let frame_bytes = header.frame_len();
-        let memory = self.shard.frames(frame_bytes).take(frame_bytes).await;
+        let memory = self.share(frame_bytes).await;
         let payload = self.receive_exactly(header.payload_len()).await?;
         Ok(Request {
             header,
@@ -173,7 +189,7 @@ impl<'a> FrameReader<'a> {
             return Ok(self.received.split_to(len));
         }
         let have = self.received.len();
-        let mut buf = buffer(self.shard, len).await;
+        let mut buf = self.buffer(len).await;
         buf[..have].copy_from_slice(&self.received);
         self.received = Bytes::new();
         let until = Until {

@@ -74,7 +74,7 @@ async fn answer(session: &Session, request: Request, notes: &mut Notes) -> Outco
     }
     notes.partition = read.collected.first().map(|one| one.id);
     notes.bytes = read.collected.iter().map(|one| one.bytes() as u64).sum();
-    respond(shard, &header, read)
+    respond(session, &header, read)
 }
 
 /// What was read for an answer, and the memory that it holds on to.
@@ -213,7 +213,7 @@ async fn watch(shard: &Rc<Shard>, wanted: &Wanted, left: Duration) {
     }
 }
 
-fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, read: Read) -> Outcome {
+fn respond(session: &Session, header: &ringlog_wire::FrameHeader, read: Read) -> Outcome {
     let collected = &read.collected;
     let partitions: Vec<_> = collected
         .iter()
@@ -237,10 +237,11 @@ fn respond(shard: &Shard, header: &ringlog_wire::FrameHeader, read: Read) -> Out
         .collect();
     let draft = FetchResponseDraft {
         partitions: &partitions,
+        throttle_ms: session.held.take_ms(&session.shard.reactor),
     };
     let payload: Vec<Bytes> = payload_of(collected);
     Ok(Some(Response {
-        head: shard.encode(header.correlation_id(), &draft)?,
+        head: session.shard.encode(header.correlation_id(), &draft)?,
         payload,
         memory: read.memory,
     }))

@@ -1,23 +1,21 @@
 //! Metadata: from the picture of the cluster that every shard has.
 
+use ringlog_coord::topic_name::is_internal;
 use ringlog_wire::{
     BrokerMetadata, ErrorCode, MetadataRequest, MetadataResponse, PartitionMetadata, TopicMetadata,
     TopicSelection,
 };
 
 use super::{Outcome, Request};
-use crate::cluster_view::TopicView;
+use crate::cluster_view::{ClusterView, TopicView};
 use crate::shard::Shard;
 
 pub(super) fn handle(shard: &Shard, request: &Request) -> Outcome {
     let wanted = MetadataRequest::decode(request.body()?)?;
     let view = shard.view();
     let topics = match &wanted.topics {
-        TopicSelection::All => view
-            .topics
-            .iter()
-            .map(|(name, topic)| describe(name, topic))
-            .collect(),
+        TopicSelection::All => listed(&view, |name| !is_internal(name)),
+        TopicSelection::AllAndInternal => listed(&view, |_| true),
         TopicSelection::Named(names) => names
             .iter()
             .map(|name| match view.topics.get(name) {
@@ -39,6 +37,12 @@ pub(super) fn handle(shard: &Shard, request: &Request) -> Outcome {
         topics,
     };
     shard.respond(request, &response)
+}
+
+fn listed(view: &ClusterView, is_wanted: impl Fn(&str) -> bool) -> Vec<TopicMetadata> {
+    let topics = view.topics.iter();
+    let wanted = topics.filter(|(name, _)| is_wanted(name));
+    wanted.map(|(name, topic)| describe(name, topic)).collect()
 }
 
 fn describe(name: &str, topic: &TopicView) -> TopicMetadata {

@@ -3,15 +3,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringlog_record::TopicPartition;
+use bytes::Bytes;
+use ringlog_record::{ShardId, TopicPartition};
 use ringlog_replication::Acks;
 use ringlog_shard::{Lane, Reply};
 use ringlog_wire::{
-    AckLevel, ErrorCode, PartitionState, ProduceReceipt, ProduceRequest, ProduceResponseDraft,
-    ProducedPartition,
+    ErrorCode, PartitionState, ProducePartition, ProduceReceipt, ProduceRequest,
+    ProduceResponseDraft, ProducedPartition,
 };
 
-use super::{Begun, Ended, Notes, Outcome, Request, Response};
+use super::{Begun, Ended, Notes, Outcome, Request, Response, Session};
 use crate::failure::Failure;
 use crate::shard::Shard;
 use crate::shard::data::{BegunProduce, ProduceSpec};
@@ -30,24 +31,28 @@ struct Answered {
     forwarded: bool,
 }
 
-pub(super) async fn begin(shard: Rc<Shard>, request: Request) -> Begun {
+pub(super) async fn begin(session: Rc<Session>, request: Request) -> Begun {
+    let shard = Rc::clone(&session.shard);
     let wanted = match decode(&request) {
         Ok(wanted) => wanted,
         Err(failure) => return Begun::Done(Err(failure)),
     };
     let mut parts = Vec::with_capacity(wanted.slices.len());
-    for (id, range) in wanted.slices {
+    for (partition, range) in wanted.slices {
+        let id = partition.id;
+        let spec = ProduceSpec {
+            id,
+            batches: &request.payload[range.clone()],
+            acks: wanted.acks,
+            expected_offset: partition.expected_offset,
+            received: request.received,
+        };
         let part = match shard.owner(id) {
             Some(owner) if owner != shard.me => {
-                forward(&shard, id, &request, range, wanted.acks, owner).await
+                forward(&shard, owner, spec, request.payload.slice(range)).await
             }
             // Nobody owns it: this shard says so as well as any.
-            _ => Part::Here(shard.begin_produce(ProduceSpec {
-                id,
-                batches: &request.payload[range],
-                acks: wanted.acks,
-                received: request.received,
-            })),
+            _ => Part::Here(shard.begin_produce(spec)),
         };
         parts.push(part);
     }
@@ -77,7 +82,7 @@ pub(super) async fn begin(shard: Rc<Shard>, request: Request) -> Begun {
             Ok(None)
         } else {
             let receipt = stages.filter(|_| wanted.wants_receipt);
-            respond(&shard, &header, &answered, receipt)
+            respond(&session, &header, &answered, receipt)
         };
         Ended { outcome, notes }
     }))
@@ -96,7 +101,7 @@ struct Wanted {
     acks: Acks,
     timeout: Duration,
     wants_receipt: bool,
-    slices: Vec<(TopicPartition, std::ops::Range<usize>)>,
+    slices: Vec<(ProducePartition, std::ops::Range<usize>)>,
 }
 
 fn decode(request: &Request) -> Result<Wanted, Failure> {
@@ -109,21 +114,12 @@ fn decode(request: &Request) -> Result<Wanted, Failure> {
         },
         timeout: Duration::from_millis(produce.timeout_ms().into()),
         wants_receipt: produce.wants_receipt(),
-        slices: produce
-            .slices()
-            .map(|(partition, range)| (partition.id, range))
-            .collect(),
+        slices: produce.slices().collect(),
     })
 }
 
-async fn forward(
-    shard: &Shard,
-    id: TopicPartition,
-    request: &Request,
-    range: std::ops::Range<usize>,
-    acks: Acks,
-    owner: ringlog_record::ShardId,
-) -> Part {
+async fn forward(shard: &Shard, owner: ShardId, spec: ProduceSpec<'_>, batches: Bytes) -> Part {
+    let id = spec.id;
     shard.metrics.forwarded.add(1);
     let refused = |failure: Failure| {
         Part::Here(BegunProduce::Refused(Produced {
@@ -137,9 +133,10 @@ async fn forward(
     };
     let call = PeerRequest::Produce {
         id,
-        batches: request.payload.slice(range),
-        acks,
-        received: request.received,
+        batches,
+        acks: spec.acks,
+        expected_offset: spec.expected_offset,
+        received: spec.received,
     };
     match shard.router.send(owner, slot, call) {
         Ok(reply) => Part::There(id, reply),
@@ -187,7 +184,7 @@ fn report_silently(answered: &[Answered]) {
 }
 
 fn respond(
-    shard: &Shard,
+    session: &Session,
     header: &ringlog_wire::FrameHeader,
     answered: &[Answered],
     receipt: Option<ProduceReceipt>,
@@ -203,10 +200,11 @@ fn respond(
                 base_offset: at.base_offset,
                 level: at.level,
                 forwarded: one.forwarded,
+                log_end: None,
             },
             Err(failure) => ProducedPartition {
                 state: one.produced.state,
-                level: AckLevel::None,
+                log_end: failure.log_end,
                 forwarded: one.forwarded,
                 ..ProducedPartition::refused(one.produced.id, failure.code, &failure.message)
             },
@@ -215,7 +213,8 @@ fn respond(
     let draft = ProduceResponseDraft {
         partitions: &partitions,
         receipt,
+        throttle_ms: session.held.take_ms(&session.shard.reactor),
     };
-    let head = shard.encode(header.correlation_id(), &draft)?;
+    let head = session.shard.encode(header.correlation_id(), &draft)?;
     Ok(Some(Response::without_payload(head)))
 }

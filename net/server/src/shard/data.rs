@@ -35,6 +35,8 @@ pub(crate) struct ProduceSpec<'a> {
     pub(crate) id: TopicPartition,
     pub(crate) batches: &'a [u8],
     pub(crate) acks: Acks,
+    /// Where the log must end.
+    pub(crate) expected_offset: Option<Offset>,
     /// When the request had come in.
     pub(crate) received: Instant,
 }
@@ -74,7 +76,7 @@ impl Shard {
     }
 
     /// The state of a partition, or nothing known.
-    fn state(&self, id: TopicPartition) -> PartitionState {
+    pub(crate) fn state(&self, id: TopicPartition) -> PartitionState {
         let partitions = self.partitions.borrow();
         let partition = partitions.get(&id);
         partition.map_or_else(PartitionState::default, |one| state_of(&one.ends()))
@@ -86,14 +88,20 @@ impl Shard {
             id,
             batches,
             acks,
+            expected_offset,
             received,
         } = spec;
         let began = self.reactor.now();
         let begun = if self.is_draining() {
             Err(Failure::shutting_down())
         } else {
-            self.partition(id)
-                .and_then(|partition| partition.produce(batches, acks).map_err(Failure::from))
+            self.partition(id).and_then(|partition| {
+                let appended = match expected_offset {
+                    Some(expected) => partition.produce_at(expected, batches, acks),
+                    None => partition.produce(batches, acks),
+                };
+                appended.map_err(Failure::from)
+            })
         };
         match begun {
             Ok(pending) => BegunProduce::Pending(PendingAppend {

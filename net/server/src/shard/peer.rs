@@ -24,6 +24,8 @@ pub(crate) enum PeerRequest {
         id: TopicPartition,
         batches: Bytes,
         acks: Acks,
+        /// Where the log must end.
+        expected_offset: Option<Offset>,
         /// When the request had come in, on the core that asks.
         received: Instant,
     },

@@ -126,12 +126,14 @@ fn serve_peer(shard: &Rc<Shard>, call: Call<PeerRequest, PeerReply>) {
             id,
             batches,
             acks,
+            expected_offset,
             received,
         } => {
             let begun = shard.begin_produce(ProduceSpec {
                 id,
                 batches: &batches,
                 acks,
+                expected_offset,
                 received,
             });
             shard

@@ -109,10 +109,10 @@ fn slices_that_do_not_tile_the_payload_are_refused() {
         let draft = ProduceRequestDraft {
             acks: Acks::All,
             timeout_ms: 1_000,
-            partitions: &[ProducePartition {
+            partitions: &[ProducePartition::new(
                 id,
-                len_bytes: u32::try_from(batch.len()).unwrap(),
-            }],
+                u32::try_from(batch.len()).unwrap(),
+            )],
             wants_receipt: false,
         };
         let mut head = Encoder::new()

@@ -168,10 +168,10 @@ impl Client {
         batch: &[u8],
         acks: Acks,
     ) -> u64 {
-        let partitions = [ProducePartition {
+        let partitions = [ProducePartition::new(
             id,
-            len_bytes: u32::try_from(batch.len()).unwrap(),
-        }];
+            u32::try_from(batch.len()).unwrap(),
+        )];
         let draft = ProduceRequestDraft {
             acks,
             timeout_ms: 30_000,

@@ -35,6 +35,8 @@ fn values_are_permanent() {
         "out_of_order_sequence",
         "fenced_producer",
         "duplicate_sequence",
+        "unexpected_offset",
+        "offsets_full",
     ];
     let permanent: Vec<(u16, &str)> = (0..).zip(permanent).collect();
     assert_eq!(values, permanent);

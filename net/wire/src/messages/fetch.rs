@@ -171,6 +171,8 @@ impl<'a> FetchedPartition<'a> {
 pub struct FetchResponseDraft<'a> {
     /// The partitions, in the order of their slices.
     pub partitions: &'a [FetchedPartition<'a>],
+    /// How long the broker has held the connection back since an answer said so last.
+    pub throttle_ms: u32,
 }
 
 /// A verified fetch response.
@@ -195,6 +197,12 @@ impl<'a> FetchResponse<'a> {
             body.header().payload_len(),
         )?;
         Ok(Self { response })
+    }
+
+    /// How long the broker has held the connection back since an answer said so last.
+    #[must_use]
+    pub fn throttle_ms(&self) -> u32 {
+        self.response.throttle_ms()
     }
 
     /// The partitions, in the order of their slices.
@@ -245,6 +253,7 @@ impl Build for FetchResponseDraft<'_> {
         });
         let args = fbs::FetchResponseArgs {
             partitions: Some(partitions),
+            throttle_ms: self.throttle_ms,
         };
         let root = fbs::FetchResponse::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);

@@ -27,8 +27,10 @@ const RESPONSE: Shape = Shape {
 /// Which topics are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TopicSelection {
-    /// All of them.
+    /// All of them, but for those that the broker keeps for itself.
     All,
+    /// All of them, those that the broker keeps for itself included: their names begin with `__`.
+    AllAndInternal,
     /// Those of these names; with none, brokers only.
     Named(Vec<String>),
 }
@@ -48,9 +50,11 @@ impl MetadataRequest {
     /// Another message, or one that does not verify.
     pub fn decode(body: Body<'_>) -> Result<Self, DecodeError> {
         let request = root::<fbs::MetadataRequest<'_>>(body, REQUEST)?;
-        let topics = request.topics().map_or(TopicSelection::All, |names| {
-            TopicSelection::Named(names.iter().map(str::to_owned).collect())
-        });
+        let topics = match request.topics() {
+            Some(names) => TopicSelection::Named(names.iter().map(str::to_owned).collect()),
+            None if request.include_internal() => TopicSelection::AllAndInternal,
+            None => TopicSelection::All,
+        };
         Ok(Self { topics })
     }
 }
@@ -63,11 +67,14 @@ impl Message for MetadataRequest {
 impl Build for MetadataRequest {
     fn build(&self, writer: &mut Writer) {
         let topics = match &self.topics {
-            TopicSelection::All => None,
+            TopicSelection::All | TopicSelection::AllAndInternal => None,
             TopicSelection::Named(names) => Some(writer.strings(names)),
         };
-        let root =
-            fbs::MetadataRequest::create(&mut writer.builder, &fbs::MetadataRequestArgs { topics });
+        let args = fbs::MetadataRequestArgs {
+            topics,
+            include_internal: self.topics == TopicSelection::AllAndInternal,
+        };
+        let root = fbs::MetadataRequest::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);
     }
 }

@@ -98,6 +98,20 @@ pub struct ProducePartition {
     pub id: TopicPartition,
     /// Length of its slice of the payload: one or more whole batches.
     pub len_bytes: u32,
+    /// Append only if the log ends here; `None` = wherever it ends.
+    pub expected_offset: Option<Offset>,
+}
+
+impl ProducePartition {
+    /// A slice that is appended wherever the log ends.
+    #[must_use]
+    pub const fn new(id: TopicPartition, len_bytes: u32) -> Self {
+        Self {
+            id,
+            len_bytes,
+            expected_offset: None,
+        }
+    }
 }
 
 /// What a produce request is made from.
@@ -182,6 +196,7 @@ impl<'a> ProduceRequest<'a> {
             .map(|partition| ProducePartition {
                 id: id_from_wire(partition.topic(), partition.partition()),
                 len_bytes: partition.len_bytes(),
+                expected_offset: partition.expected_offset().map(Offset::new),
             })
     }
 
@@ -205,6 +220,7 @@ impl Build for ProduceRequestDraft<'_> {
                 topic: Some(&topic_to_wire(partition.id.topic)),
                 partition: partition.id.partition.get(),
                 len_bytes: partition.len_bytes,
+                expected_offset: partition.expected_offset.map(Offset::get),
             };
             fbs::ProducePartition::create(builder, &args)
         });
@@ -243,6 +259,8 @@ pub struct ProducedPartition<'a> {
     pub level: AckLevel,
     /// Whether the request came in on another shard than the owner's: correct, but slower than need be.
     pub forwarded: bool,
+    /// With `UnexpectedOffset`: where the log ends.
+    pub log_end: Option<Offset>,
 }
 
 impl<'a> ProducedPartition<'a> {
@@ -257,6 +275,7 @@ impl<'a> ProducedPartition<'a> {
             base_offset: Offset::new(0),
             level: AckLevel::None,
             forwarded: false,
+            log_end: None,
         }
     }
 }
@@ -309,6 +328,8 @@ pub struct ProduceResponseDraft<'a> {
     pub partitions: &'a [ProducedPartition<'a>],
     /// Where the time went, for those who asked.
     pub receipt: Option<ProduceReceipt>,
+    /// How long the broker has held the connection back since an answer said so last.
+    pub throttle_ms: u32,
 }
 
 /// A verified produce response.
@@ -329,6 +350,12 @@ impl<'a> ProduceResponse<'a> {
             level_of(partition)?;
         }
         Ok(Self { response })
+    }
+
+    /// How long the broker has held the connection back since an answer said so last.
+    #[must_use]
+    pub fn throttle_ms(&self) -> u32 {
+        self.response.throttle_ms()
     }
 
     /// Where the time went; `None` unless it was asked for and the broker knows receipts.
@@ -356,6 +383,7 @@ impl<'a> ProduceResponse<'a> {
                 base_offset: Offset::new(partition.base_offset()),
                 level: level_of(partition).unwrap_or_default(),
                 forwarded: partition.forwarded(),
+                log_end: partition.log_end().map(Offset::new),
             })
     }
 }
@@ -386,6 +414,7 @@ impl Build for ProduceResponseDraft<'_> {
                 base_offset: partition.base_offset.get(),
                 level: partition.level as u8,
                 forwarded: partition.forwarded,
+                log_end: partition.log_end.map(Offset::get),
             };
             fbs::ProducedPartition::create(builder, &args)
         });
@@ -402,6 +431,7 @@ impl Build for ProduceResponseDraft<'_> {
         let args = fbs::ProduceResponseArgs {
             partitions: Some(partitions),
             receipt,
+            throttle_ms: self.throttle_ms,
         };
         let root = fbs::ProduceResponse::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);

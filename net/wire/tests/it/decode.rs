@@ -27,5 +27,7 @@ pub(crate) fn any(api: Api, body: Body<'_>) -> Result<(), DecodeError> {
         Api::DescribeCluster => decode_as!(body, DescribeClusterRequest, DescribeClusterResponse),
         Api::DeleteRecords => decode_as!(body, DeleteRecordsRequest, DeleteRecordsResponse),
         Api::InitProducer => decode_as!(body, InitProducerRequest, InitProducerResponse),
+        Api::OffsetCommit => decode_as!(body, OffsetCommitRequest, OffsetCommitResponse),
+        Api::OffsetFetch => decode_as!(body, OffsetFetchRequest, OffsetFetchResponse),
     }
 }

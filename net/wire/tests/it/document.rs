@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use ringlog_record::limits::BATCH_RECORDS_MAX;
 use ringlog_wire::limits::{
-    BATCH_BYTES_MAX, BODY_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, HELLO_BODY_BYTES_MAX,
-    PAYLOAD_BYTES_MAX, REQUEST_PARTITIONS_MAX, RESPONSE_ERROR_MESSAGES_MAX, TOPIC_NAME_BYTES_MAX,
+    BATCH_BYTES_MAX, BODY_BYTES_MAX, COMMIT_METADATA_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX,
+    GROUP_ID_BYTES_MAX, GROUP_METADATA_BYTES_MAX, HELLO_BODY_BYTES_MAX, PAYLOAD_BYTES_MAX,
+    REQUEST_PARTITIONS_MAX, RESPONSE_ERROR_MESSAGES_MAX, TOPIC_NAME_BYTES_MAX,
 };
 use ringlog_wire::{Api, ErrorCode, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN};
 
@@ -178,6 +179,9 @@ fn limits_of_the_document_are_those_in_force() {
         ),
         ("partitions in a request", REQUEST_PARTITIONS_MAX),
         ("longest topic name", TOPIC_NAME_BYTES_MAX),
+        ("longest name of a group", GROUP_ID_BYTES_MAX),
+        ("longest `metadata` of an offset", COMMIT_METADATA_BYTES_MAX),
+        ("metadata of a group", GROUP_METADATA_BYTES_MAX),
         ("longest `message`", ERROR_MESSAGE_BYTES_MAX),
         (
             "most texts of errors in a response",

@@ -2,7 +2,8 @@
 
 use ringlog_record::{LeaderEpoch, Offset};
 use ringlog_wire::limits::{
-    BODY_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX, REQUEST_PARTITIONS_MAX,
+    BODY_BYTES_MAX, COMMIT_METADATA_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, GROUP_ID_BYTES_MAX,
+    GROUP_METADATA_BYTES_MAX, METADATA_OVERHEAD_BYTES, PAYLOAD_BYTES_MAX, REQUEST_PARTITIONS_MAX,
 };
 use ringlog_wire::*;
 
@@ -23,7 +24,10 @@ fn full_state() -> PartitionState {
 #[test]
 fn a_produce_of_every_partition_fits_both_ways_even_when_all_fail() {
     let requested: Vec<_> = partitions()
-        .map(|id| ProducePartition { id, len_bytes: 61 })
+        .map(|id| ProducePartition {
+            expected_offset: Some(Offset::new(u64::MAX)),
+            ..ProducePartition::new(id, 61)
+        })
         .collect();
     let draft = ProduceRequestDraft {
         acks: Acks::All,
@@ -42,6 +46,7 @@ fn a_produce_of_every_partition_fits_both_ways_even_when_all_fail() {
             base_offset: Offset::new(u64::MAX),
             level: AckLevel::AllDurable,
             forwarded: true,
+            log_end: Some(Offset::new(u64::MAX)),
             ..ProducedPartition::refused(id, ErrorCode::NoSpace, &message)
         })
         .collect();
@@ -54,6 +59,7 @@ fn a_produce_of_every_partition_fits_both_ways_even_when_all_fail() {
             replicated_ns: u64::MAX,
             replied_ns: u64::MAX,
         }),
+        throttle_ms: u32::MAX,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let response = ProduceResponse::decode(frame::parse(&bytes).unwrap().1).unwrap();
@@ -101,10 +107,108 @@ fn a_fetch_of_every_partition_fits_both_ways() {
         .collect();
     let draft = FetchResponseDraft {
         partitions: &fetched,
+        throttle_ms: 0,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let response = FetchResponse::decode(frame::parse(&bytes).unwrap().1).unwrap();
     assert_eq!(response.slices().len(), REQUEST_PARTITIONS_MAX);
+}
+
+#[test]
+fn offsets_of_every_partition_fit_both_ways() {
+    let commit = |id| OffsetCommitPartition {
+        id,
+        offset: Offset::new(u64::MAX),
+        leader_epoch: Some(LeaderEpoch::new(u32::MAX)),
+        metadata: String::new(),
+    };
+    let request = OffsetCommitRequest {
+        group: "g".repeat(GROUP_ID_BYTES_MAX),
+        partitions: partitions().map(commit).collect(),
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &request).unwrap();
+    let decoded = OffsetCommitRequest::decode(frame::parse(&bytes).unwrap().1);
+    assert_eq!(decoded, Ok(request));
+
+    let message = "x".repeat(ERROR_MESSAGE_BYTES_MAX);
+    let refused = |id| OffsetCommitted {
+        id,
+        error: ErrorCode::OffsetsFull,
+        message: Some(message.clone()),
+        state: full_state(),
+    };
+    let response = OffsetCommitResponse {
+        partitions: partitions().map(refused).collect(),
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &response).unwrap();
+    let decoded = OffsetCommitResponse::decode(frame::parse(&bytes).unwrap().1).unwrap();
+    assert_eq!(decoded.partitions.len(), REQUEST_PARTITIONS_MAX);
+
+    let request = OffsetFetchRequest {
+        group: "g".repeat(GROUP_ID_BYTES_MAX),
+        partitions: Some(partitions().collect()),
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &request).unwrap();
+    let decoded = OffsetFetchRequest::decode(frame::parse(&bytes).unwrap().1);
+    assert_eq!(decoded, Ok(request));
+}
+
+/// With as much beside the offsets as a group may have, in texts of the size that costs most.
+#[test]
+fn all_offsets_of_a_group_fit_one_answer() {
+    let texts = GROUP_METADATA_BYTES_MAX / (1 + METADATA_OVERHEAD_BYTES);
+    let committed = |(place, id)| CommittedOffset {
+        error: ErrorCode::UnknownPartition,
+        message: Some("x".repeat(ERROR_MESSAGE_BYTES_MAX)),
+        state: full_state(),
+        offset: Some(Offset::new(u64::MAX)),
+        leader_epoch: Some(LeaderEpoch::new(u32::MAX)),
+        metadata: if place < texts { "m" } else { "" }.to_owned(),
+        committed_at: Some(ringlog_record::TimestampMs::new(i64::MAX)),
+        ..CommittedOffset::none(id)
+    };
+    let response = OffsetFetchResponse {
+        partitions: (0..).zip(partitions()).map(committed).collect(),
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &response).unwrap();
+    let decoded = OffsetFetchResponse::decode(frame::parse(&bytes).unwrap().1).unwrap();
+    assert_eq!(decoded.partitions.len(), REQUEST_PARTITIONS_MAX);
+}
+
+#[test]
+fn groups_and_metadata_that_are_too_long_are_refused() {
+    let commit = |group: usize, metadata: usize| {
+        let request = OffsetCommitRequest {
+            group: "g".repeat(group),
+            partitions: vec![OffsetCommitPartition {
+                id: id(0),
+                offset: Offset::new(1),
+                leader_epoch: None,
+                metadata: "m".repeat(metadata),
+            }],
+        };
+        let bytes = Encoder::new().encode(CORRELATION_ID, &request).unwrap();
+        OffsetCommitRequest::decode(frame::parse(&bytes).unwrap().1).map(drop)
+    };
+    assert_eq!(
+        commit(GROUP_ID_BYTES_MAX, COMMIT_METADATA_BYTES_MAX),
+        Ok(())
+    );
+    let too_long = |field, bytes, bytes_min, bytes_max| {
+        Err(DecodeError::BadLength {
+            field,
+            bytes,
+            bytes_min,
+            bytes_max,
+        })
+    };
+    assert_eq!(commit(0, 0), too_long("group", 0, 1, GROUP_ID_BYTES_MAX));
+    assert_eq!(
+        commit(256, 0),
+        too_long("group", 256, 1, GROUP_ID_BYTES_MAX)
+    );
+    let metadata = too_long("metadata", 1025, 0, COMMIT_METADATA_BYTES_MAX);
+    assert_eq!(commit(1, 1025), metadata);
 }
 
 #[test]
@@ -135,7 +239,7 @@ fn more_partitions_than_allowed_are_refused() {
     let one_more = id(u32::try_from(REQUEST_PARTITIONS_MAX).unwrap());
     let requested: Vec<_> = partitions()
         .chain([one_more])
-        .map(|id| ProducePartition { id, len_bytes: 1 })
+        .map(|id| ProducePartition::new(id, 1))
         .collect();
     let draft = ProduceRequestDraft {
         acks: Acks::All,
@@ -158,10 +262,7 @@ fn too_long_a_message_is_refused_and_the_encoder_goes_on() {
         encoder.encode(CORRELATION_ID, &long),
         Err(EncodeError::TooLong { .. })
     ));
-    let partition = ProducePartition {
-        id: id(0),
-        len_bytes: u32::try_from(PAYLOAD_BYTES_MAX).unwrap() + 1,
-    };
+    let partition = ProducePartition::new(id(0), u32::try_from(PAYLOAD_BYTES_MAX).unwrap() + 1);
     let draft = ProduceRequestDraft {
         acks: Acks::All,
         timeout_ms: 1,
@@ -182,10 +283,7 @@ fn too_long_a_message_is_refused_and_the_encoder_goes_on() {
 
 #[test]
 fn slices_that_do_not_tile_the_payload_are_refused() {
-    let partition = ProducePartition {
-        id: id(0),
-        len_bytes: 61,
-    };
+    let partition = ProducePartition::new(id(0), 61);
     let draft = ProduceRequestDraft {
         acks: Acks::All,
         timeout_ms: 1,

@@ -66,6 +66,7 @@ pub(crate) fn all() -> Vec<Sample> {
     produce(&mut samples);
     fetch(&mut samples);
     offsets(&mut samples);
+    committed_offsets(&mut samples);
     topics(&mut samples);
     describe(&mut samples);
     samples
@@ -122,6 +123,15 @@ fn metadata(samples: &mut Vec<Sample>) {
     let named = MetadataRequest {
         topics: TopicSelection::Named(vec!["orders".to_owned(), "events".to_owned()]),
     };
+    let internal = MetadataRequest {
+        topics: TopicSelection::AllAndInternal,
+    };
+    owned(
+        samples,
+        "metadata_request_all_and_internal",
+        &internal,
+        MetadataRequest::decode,
+    );
     owned(
         samples,
         "metadata_request_named",
@@ -174,14 +184,8 @@ fn metadata(samples: &mut Vec<Sample>) {
 
 fn produce(samples: &mut Vec<Sample>) {
     let partitions = [
-        ProducePartition {
-            id: id(0),
-            len_bytes: 61,
-        },
-        ProducePartition {
-            id: id(5),
-            len_bytes: 100,
-        },
+        ProducePartition::new(id(0), 61),
+        ProducePartition::new(id(5), 100),
     ];
     let draft = ProduceRequestDraft {
         acks: Acks::Leader,
@@ -215,12 +219,14 @@ fn produce(samples: &mut Vec<Sample>) {
             base_offset: Offset::new(998),
             level: AckLevel::LeaderDurable,
             forwarded: true,
+            log_end: None,
         },
         ProducedPartition::refused(id(5), ErrorCode::NoSpace, "the disk is full"),
     ];
     let draft = ProduceResponseDraft {
         partitions: &results,
         receipt: None,
+        throttle_ms: 0,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let (_, body) = frame::parse(&bytes).unwrap();
@@ -235,13 +241,59 @@ fn produce(samples: &mut Vec<Sample>) {
         bytes,
     });
     produce_with_receipt(samples);
+    produce_conditionally(samples);
+}
+
+fn produce_conditionally(samples: &mut Vec<Sample>) {
+    let partitions = [
+        ProducePartition {
+            expected_offset: Some(Offset::new(998)),
+            ..ProducePartition::new(id(0), 61)
+        },
+        ProducePartition {
+            expected_offset: Some(Offset::ZERO),
+            ..ProducePartition::new(id(1), 61)
+        },
+        ProducePartition::new(id(5), 100),
+    ];
+    let draft = ProduceRequestDraft {
+        acks: Acks::All,
+        timeout_ms: 30_000,
+        partitions: &partitions,
+        wants_receipt: false,
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
+    let (_, body) = frame::parse(&bytes).unwrap();
+    let request = ProduceRequest::decode(body).unwrap();
+    assert!(request.partitions().eq(partitions));
+    samples.push(Sample {
+        name: "produce_request_conditional",
+        bytes,
+    });
+
+    let results = [ProducedPartition {
+        state: state(),
+        log_end: Some(Offset::new(1_001)),
+        ..ProducedPartition::refused(id(0), ErrorCode::UnexpectedOffset, "the log ends at 1001")
+    }];
+    let draft = ProduceResponseDraft {
+        partitions: &results,
+        receipt: None,
+        throttle_ms: 7,
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
+    let (_, body) = frame::parse(&bytes).unwrap();
+    let response = ProduceResponse::decode(body).unwrap();
+    assert_eq!(response.throttle_ms(), 7);
+    assert!(response.partitions().eq(results));
+    samples.push(Sample {
+        name: "produce_response_conditional_throttled",
+        bytes,
+    });
 }
 
 fn produce_with_receipt(samples: &mut Vec<Sample>) {
-    let partitions = [ProducePartition {
-        id: id(0),
-        len_bytes: 61,
-    }];
+    let partitions = [ProducePartition::new(id(0), 61)];
     let draft = ProduceRequestDraft {
         acks: Acks::All,
         timeout_ms: 30_000,
@@ -264,6 +316,7 @@ fn produce_with_receipt(samples: &mut Vec<Sample>) {
         base_offset: Offset::new(998),
         level: AckLevel::AllDurable,
         forwarded: false,
+        log_end: None,
     }];
     let receipt = ProduceReceipt {
         queued_ns: 1_000,
@@ -275,6 +328,7 @@ fn produce_with_receipt(samples: &mut Vec<Sample>) {
     let draft = ProduceResponseDraft {
         partitions: &results,
         receipt: Some(receipt),
+        throttle_ms: 0,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let (_, body) = frame::parse(&bytes).unwrap();
@@ -329,6 +383,7 @@ fn fetch(samples: &mut Vec<Sample>) {
     let results = [fetched(0, 61), truncated, fetched(5, 0), fetched(6, 39)];
     let draft = FetchResponseDraft {
         partitions: &results,
+        throttle_ms: 0,
     };
     let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
     let (header, body) = frame::parse(&bytes).unwrap();
@@ -339,6 +394,18 @@ fn fetch(samples: &mut Vec<Sample>) {
     assert_eq!(ranges, [0..61, 61..61, 61..61, 61..100]);
     samples.push(Sample {
         name: "fetch_response",
+        bytes,
+    });
+
+    let draft = FetchResponseDraft {
+        partitions: &results,
+        throttle_ms: 12,
+    };
+    let bytes = Encoder::new().encode(CORRELATION_ID, &draft).unwrap();
+    let (_, body) = frame::parse(&bytes).unwrap();
+    assert_eq!(FetchResponse::decode(body).unwrap().throttle_ms(), 12);
+    samples.push(Sample {
+        name: "fetch_response_throttled",
         bytes,
     });
 }
@@ -412,6 +479,92 @@ fn offsets(samples: &mut Vec<Sample>) {
         "delete_records_response",
         &response,
         DeleteRecordsResponse::decode,
+    );
+}
+
+fn committed_offsets(samples: &mut Vec<Sample>) {
+    let request = OffsetCommitRequest {
+        group: "billing".to_owned(),
+        partitions: vec![
+            OffsetCommitPartition {
+                id: id(0),
+                offset: Offset::new(998),
+                leader_epoch: Some(LeaderEpoch::new(7)),
+                metadata: "since Monday".to_owned(),
+            },
+            OffsetCommitPartition {
+                id: id(1),
+                offset: Offset::ZERO,
+                leader_epoch: None,
+                metadata: String::new(),
+            },
+        ],
+    };
+    owned(
+        samples,
+        "offset_commit_request",
+        &request,
+        OffsetCommitRequest::decode,
+    );
+    let done = OffsetCommitted {
+        id: id(0),
+        error: ErrorCode::None,
+        message: None,
+        state: state(),
+    };
+    let refused = OffsetCommitted {
+        id: id(1),
+        error: ErrorCode::UnknownPartition,
+        message: Some("there is no such partition".to_owned()),
+        state: PartitionState::default(),
+    };
+    let response = OffsetCommitResponse {
+        partitions: vec![done, refused],
+    };
+    owned(
+        samples,
+        "offset_commit_response",
+        &response,
+        OffsetCommitResponse::decode,
+    );
+
+    let request = |partitions| OffsetFetchRequest {
+        group: "billing".to_owned(),
+        partitions,
+    };
+    owned(
+        samples,
+        "offset_fetch_request",
+        &request(Some(vec![id(0), id(1)])),
+        OffsetFetchRequest::decode,
+    );
+    owned(
+        samples,
+        "offset_fetch_request_all",
+        &request(None),
+        OffsetFetchRequest::decode,
+    );
+    let found = CommittedOffset {
+        state: state(),
+        offset: Some(Offset::new(998)),
+        leader_epoch: Some(LeaderEpoch::new(7)),
+        metadata: "since Monday".to_owned(),
+        committed_at: Some(TimestampMs::new(1_700_000_000_000)),
+        ..CommittedOffset::none(id(0))
+    };
+    let unknown = CommittedOffset {
+        error: ErrorCode::UnknownPartition,
+        message: Some("there is no such partition".to_owned()),
+        ..CommittedOffset::none(id(2))
+    };
+    let response = OffsetFetchResponse {
+        partitions: vec![found, CommittedOffset::none(id(1)), unknown],
+    };
+    owned(
+        samples,
+        "offset_fetch_response",
+        &response,
+        OffsetFetchResponse::decode,
     );
 }
 
@@ -638,6 +791,10 @@ pub(crate) fn decode_body(api: Api, direction: Direction, body: Body<'_>) -> boo
             DescribeClusterResponse::decode(body).is_ok()
         }
         (Api::DeleteRecords, Direction::Request) => DeleteRecordsRequest::decode(body).is_ok(),
+        (Api::OffsetCommit, Direction::Request) => OffsetCommitRequest::decode(body).is_ok(),
+        (Api::OffsetCommit, Direction::Response) => OffsetCommitResponse::decode(body).is_ok(),
+        (Api::OffsetFetch, Direction::Request) => OffsetFetchRequest::decode(body).is_ok(),
+        (Api::OffsetFetch, Direction::Response) => OffsetFetchResponse::decode(body).is_ok(),
         (Api::DeleteRecords, Direction::Response) => DeleteRecordsResponse::decode(body).is_ok(),
     }
 }

@@ -3,7 +3,9 @@
 
 use std::fmt::Debug;
 
-use ringlog_wire::limits::{ERROR_MESSAGE_BYTES_MAX, HEADER_BYTES, REQUEST_PARTITIONS_MAX};
+use ringlog_wire::limits::{
+    ERROR_MESSAGE_BYTES_MAX, GROUP_ID_BYTES_MAX, HEADER_BYTES, REQUEST_PARTITIONS_MAX,
+};
 use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, Api, Body, CorrelationId, CreateTopicRequest,
     CreateTopicResponse, DecodeError, DeleteRecordsRequest, DeleteRecordsResponse,
@@ -12,7 +14,8 @@ use ringlog_wire::{
     FetchPartition, FetchRequest, FetchRequestDraft, FetchResponse, FetchResponseDraft,
     FetchedPartition, FrameHeader, HelloRequest, HelloResponse, InitProducerRequest,
     InitProducerResponse, ListOffsetsRequest, ListOffsetsResponse, Message, MetadataRequest,
-    MetadataResponse, ProducePartition, ProduceRequest, ProduceRequestDraft, ProduceResponse,
+    MetadataResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
+    OffsetFetchResponse, ProducePartition, ProduceRequest, ProduceRequestDraft, ProduceResponse,
     ProduceResponseDraft, ProducedPartition, frame,
 };
 
@@ -86,6 +89,19 @@ fn decode(api: Api, direction: Direction, body: Body<'_>) -> bool {
         (Api::DeleteRecords, Direction::Response) => owned(body, DeleteRecordsResponse::decode),
         (Api::InitProducer, Direction::Request) => owned(body, InitProducerRequest::decode),
         (Api::InitProducer, Direction::Response) => owned(body, InitProducerResponse::decode),
+        (Api::OffsetCommit, Direction::Request) => owned(body, |body| {
+            let request = OffsetCommitRequest::decode(body)?;
+            assert!((1..=GROUP_ID_BYTES_MAX).contains(&request.group.len()));
+            assert!(request.partitions.len() <= REQUEST_PARTITIONS_MAX);
+            Ok(request)
+        }),
+        (Api::OffsetCommit, Direction::Response) => owned(body, OffsetCommitResponse::decode),
+        (Api::OffsetFetch, Direction::Request) => owned(body, |body| {
+            let request = OffsetFetchRequest::decode(body)?;
+            assert!((1..=GROUP_ID_BYTES_MAX).contains(&request.group.len()));
+            Ok(request)
+        }),
+        (Api::OffsetFetch, Direction::Response) => owned(body, OffsetFetchResponse::decode),
     }
 }
 
@@ -191,6 +207,7 @@ fn produce_response(body: Body<'_>) -> bool {
     let draft = ProduceResponseDraft {
         partitions: &partitions,
         receipt: None,
+        throttle_ms: response.throttle_ms(),
     };
     let Some(frame) = encoded(Encoder::new().encode(ID, &draft)) else {
         return true;
@@ -198,8 +215,12 @@ fn produce_response(body: Body<'_>) -> bool {
     let Ok(again) = ProduceResponse::decode(parsed(&frame)) else {
         panic!("an answer that was written is refused");
     };
-    let content = |one: ProducedPartition<'_>| (one.id, one.error, one.state, one.base_offset);
+    let content = |one: ProducedPartition<'_>| {
+        let end = one.log_end;
+        (one.id, one.error, one.state, one.base_offset, end)
+    };
     let written = partitions.iter().copied().map(content);
+    assert_eq!(again.throttle_ms(), response.throttle_ms());
     assert!(again.partitions().map(content).eq(written));
     true
 }
@@ -237,6 +258,7 @@ fn fetch_response(body: Body<'_>) -> bool {
     );
     let draft = FetchResponseDraft {
         partitions: &partitions,
+        throttle_ms: response.throttle_ms(),
     };
     let Some(frame) = encoded(Encoder::new().encode(ID, &draft)) else {
         return true;
@@ -246,6 +268,7 @@ fn fetch_response(body: Body<'_>) -> bool {
     };
     let content = |one: FetchedPartition<'_>| (one.id, one.error, one.len_bytes, one.agreed_end);
     let written = partitions.iter().copied().map(content);
+    assert_eq!(again.throttle_ms(), response.throttle_ms());
     assert!(again.partitions().map(content).eq(written));
     true
 }

@@ -91,10 +91,10 @@ async fn produce_one(
         let ids = records.into_iter().map(|(id, _)| id).collect();
         (id, Sent { name, index, ids }, batch)
     };
-    let partitions = [ProducePartition {
+    let partitions = [ProducePartition::new(
         id,
-        len_bytes: u32::try_from(batch.len()).unwrap_or(u32::MAX),
-    }];
+        u32::try_from(batch.len()).unwrap_or(u32::MAX),
+    )];
     let draft = ProduceRequestDraft {
         acks: if random & 1 == 0 {
             Acks::All

@@ -7,13 +7,13 @@ use ringlog_wire::{
 use super::*;
 
 fn frame_with(id: u64, payload: &[u8]) -> Vec<u8> {
-    let partitions = [ProducePartition {
-        id: TopicPartition {
+    let partitions = [ProducePartition::new(
+        TopicPartition {
             topic: TopicId::new(7),
             partition: PartitionIndex::new(1),
         },
-        len_bytes: u32::try_from(payload.len()).unwrap(),
-    }];
+        u32::try_from(payload.len()).unwrap(),
+    )];
     let draft = ProduceRequestDraft {
         acks: Acks::All,
         timeout_ms: 5,

@@ -1,3 +1,4 @@
+use futures_util::FutureExt;
 use ringlog_shard::Budget;
 
 use super::*;
@@ -54,6 +55,24 @@ fn an_abandoned_outbox_holds_on_to_nothing() {
     outbox.abandon();
     outbox.push(response(64, &[10], share()));
     assert_eq!(budget.free_bytes(), 100);
+}
+
+#[test]
+fn when_all_have_too_much_waiting_only_those_with_nothing_go_on() {
+    let all_bytes = Rc::new(Cell::new(0));
+    let outbox = |bytes: usize| {
+        let outbox = Outbox::new(Rc::clone(&all_bytes));
+        (bytes > 0).then(|| outbox.push(response(bytes, &[], Vec::new())));
+        outbox
+    };
+    let has_room = |outbox: &Outbox| outbox.room(100).now_or_never().is_some();
+    let (some, none) = (outbox(60), outbox(0));
+    assert!(has_room(&some) && has_room(&none));
+    let more = outbox(40);
+    assert!(!has_room(&some) && !has_room(&more) && has_room(&none));
+    more.abandon();
+    assert!(has_room(&some));
+    assert_eq!(all_bytes.get(), 60);
 }
 
 #[test]

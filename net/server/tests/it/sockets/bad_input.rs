@@ -108,10 +108,10 @@ async fn in_step(scene: Scene) {
         let draft = ProduceRequestDraft {
             acks: Acks::All,
             timeout_ms: 1000,
-            partitions: &[ProducePartition {
+            partitions: &[ProducePartition::new(
                 id,
-                len_bytes: u32::try_from(batch.len()).unwrap(),
-            }],
+                u32::try_from(batch.len()).unwrap(),
+            )],
             wants_receipt: false,
         };
         let (request, head) = wire.encode(&draft);
@@ -210,10 +210,7 @@ async fn half_way(scene: Scene) {
         let draft = ProduceRequestDraft {
             acks: Acks::All,
             timeout_ms: 1000,
-            partitions: &[ProducePartition {
-                id,
-                len_bytes: 32 << 20,
-            }],
+            partitions: &[ProducePartition::new(id, 32 << 20)],
             wants_receipt: false,
         };
         let (_, head) = other.encode(&draft);

@@ -59,10 +59,10 @@ async fn pipelined(scene: Scene) {
         let draft = ringlog_wire::ProduceRequestDraft {
             acks: Acks::All,
             timeout_ms: 30_000,
-            partitions: &[ringlog_wire::ProducePartition {
+            partitions: &[ringlog_wire::ProducePartition::new(
                 id,
-                len_bytes: u32::try_from(batch.len()).unwrap(),
-            }],
+                u32::try_from(batch.len()).unwrap(),
+            )],
             wants_receipt: false,
         };
         let (request, head) = wire.encode(&draft);

@@ -21,7 +21,7 @@ async fn receipt(
     let len_bytes = u32::try_from(batch.len()).unwrap();
     let partitions: Vec<_> = ids
         .iter()
-        .map(|&id| ProducePartition { id, len_bytes })
+        .map(|&id| ProducePartition::new(id, len_bytes))
         .collect();
     let draft = ProduceRequestDraft {
         acks,

@@ -220,10 +220,9 @@ impl Wire {
         acks: Acks,
         batches: &[(TopicPartition, Bytes)],
     ) -> u64 {
-        let partitions = batches.iter().map(|(id, batch)| ProducePartition {
-            id: *id,
-            len_bytes: u32::try_from(batch.len()).unwrap(),
-        });
+        let partitions = batches
+            .iter()
+            .map(|(id, batch)| ProducePartition::new(*id, u32::try_from(batch.len()).unwrap()));
         let draft = ProduceRequestDraft {
             acks,
             timeout_ms: 30_000,
