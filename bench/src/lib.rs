@@ -49,6 +49,7 @@ pub use compare::{Change, Comparison, Verdict, compare, read_result};
 pub use error::BenchError;
 pub use result::RunResult;
 pub use ringlog_device::{ConfigError as ShapeError, Shape};
+pub use scenario::Crowd;
 pub use schedule::Arrivals;
 pub use settings::{BenchSettings, Scenario, Timing};
 pub use spread::Spread;

@@ -1,7 +1,9 @@
 //! The scenarios: which points are measured, and what is said of them.
 
+mod hostile;
 mod search;
 
+pub use self::hostile::Crowd;
 use crate::error::BenchError;
 use crate::load::{Load, Shape};
 use crate::schedule::Arrivals;
@@ -41,6 +43,7 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<(), BenchError> {
         }
         Scenario::ColdReader => cold_reader(session).await,
         Scenario::Partitions { counts } => partitions(session, counts).await,
+        Scenario::Hostile(crowd) => hostile::run(session, *crowd).await,
     }
 }
 

@@ -149,6 +149,11 @@ impl<'a> Session<'a> {
         &self.targets[target].info.name
     }
 
+    /// What was measured so far.
+    pub(crate) fn points(&self) -> &[Point] {
+        &self.points
+    }
+
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
     }

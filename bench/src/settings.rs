@@ -8,6 +8,7 @@ use crate::error::BenchError;
 use crate::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX, PARTITIONS_MAX, RATE_MAX, REQUEST_BYTES_MAX};
 use crate::load::Load;
 use crate::payload::STAMP_BYTES;
+use crate::scenario::Crowd;
 use crate::schedule::Arrivals;
 use crate::target::{TargetSpec, distinct};
 
@@ -48,6 +49,8 @@ pub enum Scenario {
     Connections,
     /// One long run, for what changes with time.
     Soak,
+    /// A producer alone, then among clients that are no good.
+    Hostile(Crowd),
 }
 
 impl Scenario {
@@ -64,6 +67,7 @@ impl Scenario {
             Self::ColdReader => "cold-reader",
             Self::Partitions { .. } => "partitions",
             Self::Connections => "connections",
+            Self::Hostile(_) => "hostile",
             Self::Soak => "soak",
         }
     }

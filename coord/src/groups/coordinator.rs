@@ -200,7 +200,7 @@ impl Coordinator {
                 bytes_max: GROUP_METADATA_BYTES_MAX,
             });
         }
-        // What is on its way may fill the group up too: it is counted as if all of it was new.
+        // What is on its way may fill the group up too.
         let on_its_way = self.on_its_way(group);
         if partitions + on_its_way.partitions > GROUP_PARTITIONS_MAX
             || metadata_bytes + on_its_way.metadata_bytes > GROUP_METADATA_BYTES_MAX
@@ -218,16 +218,21 @@ impl Coordinator {
         Ok(changes)
     }
 
+    /// By how much a group may grow at most by what is on its way.
     fn on_its_way(&self, group: &GroupId) -> OnItsWay {
+        let known = self.stable.group(group);
         let changes = self.pending.iter().flat_map(|one| &one.changes);
-        let puts = changes.filter(|change| change.key.group == *group);
-        puts.filter_map(|change| change.committed.as_ref()).fold(
-            OnItsWay::default(),
-            |sum, committed| OnItsWay {
-                partitions: sum.partitions + 1,
-                metadata_bytes: sum.metadata_bytes + committed.metadata_bytes(),
-            },
-        )
+        let mut growth = OnItsWay::default();
+        for change in changes.filter(|change| change.key.group == *group) {
+            let Some(committed) = &change.committed else {
+                continue;
+            };
+            let old = known.and_then(|known| known.get(change.key.id));
+            growth.partitions += usize::from(old.is_none());
+            let old_bytes = old.map_or(0, Committed::metadata_bytes);
+            growth.metadata_bytes += committed.metadata_bytes().saturating_sub(old_bytes);
+        }
+        growth
     }
 
     /// Changes were appended as a batch of `bytes`; `end` is the offset behind it.
@@ -349,7 +354,7 @@ impl Coordinator {
     }
 }
 
-/// What a group has on its way.
+/// The growth of a group that is on its way.
 #[derive(Default)]
 struct OnItsWay {
     partitions: usize,

@@ -305,7 +305,8 @@ impl Admin {
     }
 }
 
-fn refusal(code: ErrorCode, message: Option<String>) -> Result<(), ClientError> {
+/// What an entry of an answer says went wrong.
+pub(crate) fn refusal(code: ErrorCode, message: Option<String>) -> Result<(), ClientError> {
     if code == ErrorCode::None {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringlog_record::batch::BatchError;
 use ringlog_record::{Offset, PartitionIndex};
-use ringlog_wire::{DecodeError, EncodeError, ErrorCode, FrameError};
+use ringlog_wire::{DecodeError, EncodeError, ErrorCode, FrameError, VersionRange};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -36,7 +36,19 @@ pub enum ConnectError {
         /// The reason, for people.
         message: String,
     },
-    /// Somebody answered who is no broker of this version.
+    /// A broker answered that speaks other versions of the protocol.
+    #[error(
+        "{address} speaks {theirs} of the protocol and this client {ours}: they do not meet; use a client and a broker of releases that have a version in common"
+    )]
+    Version {
+        /// Where.
+        address: String,
+        /// What it speaks.
+        theirs: VersionRange,
+        /// What is spoken here.
+        ours: VersionRange,
+    },
+    /// Somebody answered who is no broker.
     #[error("{address} does not answer as a broker: {reason}")]
     Hello {
         /// Where.

@@ -86,6 +86,7 @@ mod consumer;
 pub mod core;
 mod error;
 pub mod limits;
+mod offsets;
 mod partition;
 mod producer;
 mod raw;
@@ -97,6 +98,7 @@ pub use admin::{
 pub use client::{Client, ClientConfig, PartitionInfo, TopicInfo};
 pub use consumer::{Assignment, Consumer, ConsumerConfig, FetchedBatch, OffsetReset, StartAt};
 pub use error::{AdminError, ClientError, ConnectError, ConsumeError, DeliveryError, SendError};
+pub use offsets::{GroupOffset, GroupOffsets};
 pub use partition::{PartitionClient, ReadBatches, StoredBatches};
 pub use producer::{
     Delivered, Delivery, PartitionFn, Partitioner, Producer, ProducerConfig, ProducerRecord,

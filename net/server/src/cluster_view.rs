@@ -63,6 +63,11 @@ pub struct PartitionView {
 }
 
 impl ClusterView {
+    /// Whether there is such a partition. As yet this broker has all of them.
+    pub fn has(&self, id: TopicPartition) -> bool {
+        self.owners.contains_key(&id)
+    }
+
     /// The shard of this broker that owns a partition.
     pub fn owner(&self, id: TopicPartition) -> Option<ShardId> {
         self.owners.get(&id).copied()

@@ -60,7 +60,7 @@ pub(crate) fn adopt(shard: &Rc<Shard>, hand_over: HandOver) {
     let reactor = shard.reactor.clone();
     reactor
         .spawn("adopt", async move {
-            let answer = hello::answer(&shard, hand_over.correlation_id);
+            let answer = hello::answer(&shard, hand_over.greeted);
             if let Some(answer) = answer {
                 serve(&shard, stream, answer).await;
             }

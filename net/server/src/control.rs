@@ -155,6 +155,9 @@ impl<S: MetadataStore> Serving<S> {
                 ControlRequest::DescribeTopic(name, answer) => {
                     answer.send(self.describe_topic(&name).await).ok();
                 }
+                ControlRequest::MakeGroups(answer) => {
+                    answer.send(self.make_groups().await).ok();
+                }
                 ControlRequest::InitProducer(answer) => {
                     answer.send(self.init_producer().await).ok();
                 }

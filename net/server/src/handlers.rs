@@ -7,9 +7,12 @@ mod delete_topic;
 mod describe_cluster;
 mod describe_topic;
 mod fetch;
+mod groups;
 mod init_producer;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod produce;
 
 use std::pin::Pin;
@@ -152,10 +155,8 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
         Api::DeleteTopic => running(delete_topic::handle(shard, request)),
         Api::AlterTopic => running(alter_topic::handle(shard, request)),
         Api::InitProducer => running(init_producer::handle(shard, request)),
-        Api::OffsetCommit | Api::OffsetFetch => Begun::Done(Err(Failure::new(
-            ErrorCode::Unsupported,
-            "this broker does not keep the offsets of groups",
-        ))),
+        Api::OffsetCommit => running(offset_commit::handle(shard, request)),
+        Api::OffsetFetch => running(offset_fetch::handle(shard, request)),
         Api::DescribeTopic => running(describe_topic::handle(shard, request)),
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use ringlog_coord::limits as coord;
 use ringlog_reactor::limits::BUFFER_BYTES_MAX;
 use ringlog_wire::limits::{
-    BATCH_BYTES_MAX, BODY_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES, HELLO_BODY_BYTES_MAX,
-    PAYLOAD_BYTES_MAX, REQUEST_PARTITIONS_MAX,
+    BATCH_BYTES_MAX, BODY_BYTES_MAX, FRAME_BYTES_MAX, GROUP_ID_BYTES_MAX, GROUP_METADATA_BYTES_MAX,
+    HEADER_BYTES, HELLO_BODY_BYTES_MAX, METADATA_OVERHEAD_BYTES, PAYLOAD_BYTES_MAX,
+    REQUEST_PARTITIONS_MAX,
 };
 
 /// Connections of a broker, all shards together.
@@ -106,6 +108,12 @@ pub const HUGE_FRAMES_PART: (usize, usize) = (1, 8);
 /// Part of a shard's memory that answers with records may hold on to, of all connections together.
 pub const ANSWERS_PART: (usize, usize) = (1, 4);
 
+/// Part of a shard's memory that committed offsets may take.
+pub const GROUPS_PART: (usize, usize) = (1, 16);
+
+/// Bytes that are read at once when the groups of a partition are opened.
+pub const GROUPS_READ_BYTES: usize = 1 << 20;
+
 /// Part of a shard's memory that answers which wait to be sent may amount to, records included; beyond it only
 /// connections are read from that have none waiting.
 pub const OUTBOXES_PART: (usize, usize) = (3, 8);
@@ -152,6 +160,16 @@ const _: () = assert!(CACHE_PART.0 < CACHE_PART.1);
 const _: () = assert!(
     part_of(SHARD_MEMORY_BYTES_MIN, PARTITIONS_PART, 0)
         < part_of(SHARD_MEMORY_BYTES_MIN, CACHE_PART, 0)
+);
+// What one side of the wire lets through the other can keep.
+const _: () = assert!(coord::GROUP_ID_BYTES_MAX == GROUP_ID_BYTES_MAX);
+const _: () = assert!(coord::GROUP_PARTITIONS_MAX == REQUEST_PARTITIONS_MAX);
+const _: () = assert!(coord::GROUP_METADATA_BYTES_MAX == GROUP_METADATA_BYTES_MAX);
+const _: () = assert!(coord::METADATA_OVERHEAD_BYTES == METADATA_OVERHEAD_BYTES);
+const _: () = assert!(
+    part_of(SHARD_MEMORY_BYTES_MIN, GROUPS_PART, 0)
+        >= 2 * coord::GROUP_PARTITIONS_MAX * coord::OFFSET_BYTES,
+    "the largest group can be kept"
 );
 const _: () = assert!(REQUESTS_PER_TURN <= REQUESTS_IN_FLIGHT_MAX);
 const _: () = assert!(

@@ -7,6 +7,7 @@ pub(crate) mod command;
 pub(crate) mod data;
 mod directory;
 mod drain;
+pub(crate) mod groups;
 mod listen;
 mod partitions;
 pub(crate) mod peer;
@@ -30,6 +31,7 @@ use ringlog_shard::{Budget, Router};
 use ringlog_wire::limits::{FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use ringlog_wire::{CorrelationId, Encoder, ErrorResponse, Message};
 
+use self::groups::Groups;
 use self::listen::Listening;
 use self::peer::{PeerReply, PeerRequest};
 use crate::cluster_view::ClusterView;
@@ -37,8 +39,9 @@ use crate::control::request::ControlRequest;
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::limits::{
-    ANSWERS_PART, CACHE_PART, HUGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX, LARGE_FRAMES_PART,
-    OUTBOXES_PART, READ_AHEAD_PART, RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART, part_of,
+    ANSWERS_PART, CACHE_PART, GROUPS_PART, HUGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX,
+    LARGE_FRAMES_PART, OUTBOXES_PART, READ_AHEAD_PART, RECEIVES_PART, RECV_BYTES_MAX, WATCHES_PART,
+    part_of,
 };
 use crate::metrics::Metrics;
 use crate::slow::SlowRequests;
@@ -75,6 +78,10 @@ pub(crate) struct Shard {
     partitions: RefCell<BTreeMap<TopicPartition, Partition>>,
     /// Partitions that are not served, and why.
     offline: RefCell<BTreeMap<TopicPartition, String>>,
+    /// The groups that are kept in partitions of this shard.
+    groups: RefCell<BTreeMap<TopicPartition, Rc<Groups>>>,
+    /// Memory that they may take.
+    groups_bytes_max: usize,
     view: RefCell<Arc<ClusterView>>,
     encoder: RefCell<Encoder>,
     connections_max: usize,
@@ -122,6 +129,8 @@ impl Shard {
             env,
             partitions: RefCell::default(),
             offline: RefCell::default(),
+            groups: RefCell::default(),
+            groups_bytes_max: part(GROUPS_PART, 0),
             view: RefCell::default(),
             encoder: RefCell::new(Encoder::new()),
             connections_max: setup.connections_max,

@@ -6,6 +6,32 @@ pub const PROTOCOL_VERSION_MIN: u8 = 1;
 /// The newest protocol version spoken here.
 pub const PROTOCOL_VERSION_MAX: u8 = 1;
 
+/// A range of protocol versions, for people: `version 1`, `versions 1 to 3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionRange {
+    /// The oldest.
+    pub min: u8,
+    /// The newest.
+    pub max: u8,
+}
+
+impl VersionRange {
+    /// What is spoken here.
+    pub const SPOKEN: Self = Self {
+        min: PROTOCOL_VERSION_MIN,
+        max: PROTOCOL_VERSION_MAX,
+    };
+}
+
+impl std::fmt::Display for VersionRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.min == self.max {
+            true => write!(f, "version {}", self.min),
+            false => write!(f, "versions {} to {}", self.min, self.max),
+        }
+    }
+}
+
 macro_rules! apis {
     ($($(#[doc = $doc:literal])+ $variant:ident = $value:literal, $name:literal;)+) => {
         /// The kind of a request; its response carries the same value. Values are permanent.

@@ -49,7 +49,7 @@ mod error_code;
 mod generated;
 mod messages;
 
-pub use api::{Api, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN};
+pub use api::{Api, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN, VersionRange};
 pub use decode::DecodeError;
 pub use encoder::{EncodeError, Encoder, Message};
 pub use error_code::ErrorCode;

@@ -184,6 +184,27 @@ fn limits_are_kept_with_what_is_on_its_way() {
 }
 
 #[test]
+fn a_snapshot_on_its_way_refuses_no_commit() {
+    let (mut coordinator, mut log) = (Coordinator::default(), Log::default());
+    let full = |offset| {
+        let texts = (0..63).map(|partition| Entry {
+            metadata: "m".repeat(1017).into(),
+            ..entry(id(1, partition), offset)
+        });
+        texts.collect::<Vec<_>>()
+    };
+    for round in 0..100 {
+        commit(&mut coordinator, &mut log, "g", full(round));
+        log.flush(&mut coordinator, 1);
+        log.step(&mut coordinator);
+        // With the chunk of a snapshot on its way, if there is one.
+        commit(&mut coordinator, &mut log, "g", full(round));
+        log.flush(&mut coordinator, 5);
+    }
+    assert!(log.start > 0);
+}
+
+#[test]
 fn offsets_of_lost_partitions_and_idle_groups_are_forgotten() {
     let (mut coordinator, mut log) = (Coordinator::default(), Log::default());
     let commit_at = |coordinator: &mut Coordinator, log: &mut Log, name, id, day: i64| {

@@ -82,6 +82,34 @@ fn check(log: &Log, known: &mut Known, seed: u64) {
 }
 
 #[test]
+fn an_append_on_condition_goes_where_the_log_ends_or_nowhere() {
+    World::new(5).run(|env| async move {
+        let (log, _) = open_with(&env, small()).await;
+        let epoch = LeaderEpoch::new(1);
+        log.begin_epoch(epoch).await.unwrap();
+        let at = |expected: u64, batch: &[u8]| log.append_at(Offset::new(expected), batch, epoch);
+        let appended = at(0, &batch(1, 0, 0)).unwrap();
+        assert_eq!(appended.log_end, Offset::new(1));
+        for elsewhere in [0, 2, u64::MAX] {
+            let refused = at(elsewhere, &batch(2, 0, 0));
+            let log_end = Offset::new(1);
+            assert!(
+                matches!(refused, Err(AppendError::UnexpectedOffset { log_end: end, .. }) if end == log_end),
+                "{refused:?}"
+            );
+            assert_eq!(log.log_end(), log_end);
+        }
+        // A refused append has used no sequence.
+        assert_eq!(at(1, &batch(2, 0, 0)).unwrap().base_offset, Offset::new(1));
+        // What is sent again is stored, wherever the log ends by now; a gap is a gap wherever it is to go.
+        let again = at(0, &batch(1, 0, 0)).unwrap();
+        assert!(again.is_duplicate && again.base_offset == Offset::ZERO);
+        let gap = at(2, &batch(1, 0, 2));
+        assert!(matches!(gap, Err(AppendError::Producer(_))), "{gap:?}");
+    });
+}
+
+#[test]
 fn what_a_crash_left_in_the_log_is_known_and_nothing_else() {
     let mut durable_and_not = 0;
     for seed in 0..16_u64 {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringlog_record::ShardId;
-use ringlog_wire::{CorrelationId, Encoder, HelloRequest, HelloResponse, Message};
+use ringlog_wire::{
+    CorrelationId, Encoder, ErrorCode, HelloRequest, HelloResponse, Message, VersionRange,
+};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -168,10 +170,27 @@ impl Connection {
                     message: refusal.message,
                 });
             }
+            Some(refusal) if refusal.code == ErrorCode::UnsupportedVersion => {
+                return Err(ConnectError::Version {
+                    address: address.to_owned(),
+                    theirs: VersionRange {
+                        min: refusal.version_min,
+                        max: refusal.version_max,
+                    },
+                    ours: VersionRange::SPOKEN,
+                });
+            }
             Some(refusal) => return Err(bad(refusal.message)),
             None => {}
         }
         let hello = HelloResponse::decode(body).map_err(|error| bad(error.to_string()))?;
+        let ours = VersionRange::SPOKEN;
+        if !(ours.min..=ours.max).contains(&hello.version) {
+            let version = hello.version;
+            return Err(bad(format!(
+                "it chose version {version} of the protocol, and this client offered {ours}"
+            )));
+        }
         Ok(Self::start(address, hello, encoder, stream, assembler))
     }
 

@@ -302,3 +302,39 @@ async fn a_broker_that_does_not_read_holds_no_call_beyond_its_time() {
     );
     serving.abort();
 }
+
+#[tokio::test]
+async fn a_broker_of_another_version_is_refused_with_both_ranges() {
+    let newer = |asked: &Asked| {
+        let error = ErrorResponse {
+            version_min: 7,
+            version_max: 9,
+            ..ErrorResponse::new(ErrorCode::UnsupportedVersion, "not with me")
+        };
+        let frame = Encoder::new().encode_error(asked.api.to_wire(), asked.id, &error);
+        Say::Bytes(frame.unwrap().to_vec())
+    };
+    let fake = Fake::start(&[0], newer).await;
+    let refused = Client::connect(&fake.bootstrap(), client_config()).await;
+    let said = refused.unwrap_err().to_string();
+    let both = "speaks versions 7 to 9 of the protocol and this client version 1";
+    assert!(said.contains(both), "{said}");
+
+    let stubborn = |asked: &Asked| {
+        let hello = HelloResponse {
+            version: 9,
+            features: 0,
+            cluster_id: "cluster".to_owned(),
+            broker: BrokerId::new(1),
+            shard: ShardId::new(0),
+            shard_count: 1,
+            software: "ringlog 9".to_owned(),
+        };
+        let frame = Encoder::new().encode(asked.id, &hello);
+        Say::Bytes(frame.unwrap().to_vec())
+    };
+    let fake = Fake::start(&[0], stubborn).await;
+    let refused = Client::connect(&fake.bootstrap(), client_config()).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("it chose version 9"), "{said}");
+}

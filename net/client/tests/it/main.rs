@@ -9,6 +9,7 @@ mod consumer;
 mod examples;
 mod fake;
 mod idempotence;
+mod offsets;
 mod partition;
 mod producer;
 mod proxy;

@@ -11,7 +11,7 @@ use ringlog_record::ShardId;
 use ringlog_shard::Lane;
 use ringlog_wire::limits::HEADER_BYTES;
 use ringlog_wire::{
-    CorrelationId, ErrorCode, ErrorResponse, FrameHeader, HelloRequest, HelloResponse, frame,
+    ErrorCode, ErrorResponse, FrameHeader, HelloRequest, HelloResponse, VersionRange, frame,
 };
 
 use super::reader::{ReadError, buffer, receive_exactly};
@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::handlers::Response;
 use crate::limits::{HELLO_TIMEOUT, RECV_BYTES_MIN, SEND_TIMEOUT};
 use crate::shard::Shard;
-use crate::shard::peer::{HandOver, PeerRequest};
+use crate::shard::peer::{Greeted, HandOver, PeerRequest};
 
 /// What the broker calls itself.
 pub(crate) const SOFTWARE: &str = concat!("ringlog/", env!("CARGO_PKG_VERSION"));
@@ -36,7 +36,7 @@ pub(super) async fn greet(shard: &Rc<Shard>, stream: TcpStream) -> Option<(TcpSt
             Either::Right(_) => return None,
         }
     };
-    let (header, hello) = match received {
+    let hello = match received {
         Ok(Ok(hello)) => hello,
         Ok(Err(HelloError::Read(ReadError::Truncated { have_bytes: 0 }))) => {
             // Somebody looked whether the port is open.
@@ -52,23 +52,35 @@ pub(super) async fn greet(shard: &Rc<Shard>, stream: TcpStream) -> Option<(TcpSt
             return None;
         }
     };
-    let correlation_id = header.correlation_id();
-    let wanted = hello.shard.unwrap_or(shard.me);
+    let greeted = Greeted {
+        correlation_id: hello.header.correlation_id(),
+        version: hello.version,
+    };
+    let wanted = hello.wanted.unwrap_or(shard.me);
     if wanted == shard.me {
-        return answer(shard, correlation_id).map(|answer| (stream, answer));
+        return answer(shard, greeted).map(|answer| (stream, answer));
     }
     if usize::from(wanted.get()) >= shard.router.shards() {
         let error = HelloError::NoShard {
             wanted,
             shards: shard.router.shards(),
-            header,
+            header: hello.header,
         };
         super::fail(shard, peer, &error);
         refuse(shard, &stream, &error).await;
         return None;
     }
-    hand_over(shard, stream, wanted, correlation_id).await;
+    hand_over(shard, stream, wanted, greeted).await;
     None
+}
+
+/// A hello that can be answered.
+struct Hello {
+    header: FrameHeader,
+    /// What both sides speak.
+    version: u8,
+    /// The shard that it asks for.
+    wanted: Option<ShardId>,
 }
 
 /// Why a connection got no further than its hello.
@@ -90,10 +102,7 @@ enum HelloError {
     },
 }
 
-async fn receive(
-    shard: &Shard,
-    stream: &TcpStream,
-) -> Result<(FrameHeader, HelloRequest), HelloError> {
+async fn receive(shard: &Shard, stream: &TcpStream) -> Result<Hello, HelloError> {
     let buf = buffer(shard, RECV_BYTES_MIN).await;
     let mut buf = receive_exactly(shard, stream, buf, 0..HEADER_BYTES).await?;
     let header = FrameHeader::read_hello(&buf[..HEADER_BYTES]).map_err(ReadError::from)?;
@@ -114,13 +123,23 @@ async fn receive(
         .map_err(|error| bad(error.error_code(), error.to_string()))?;
     let hello =
         HelloRequest::decode(body).map_err(|error| bad(error.error_code(), error.to_string()))?;
-    if hello.agreed_version().is_none() {
-        let (min, max) = (hello.version_min, hello.version_max);
-        let reason =
-            format!("the client speaks versions {min} to {max}, and this broker none of them");
+    let Some(version) = hello.agreed_version() else {
+        let theirs = VersionRange {
+            min: hello.version_min,
+            max: hello.version_max,
+        };
+        let ours = VersionRange::SPOKEN;
+        let reason = format!(
+            "the client speaks {theirs} of the protocol and this broker {ours}: they do not meet; use a client and a broker of releases that have a version in common"
+        );
         return Err(bad(ErrorCode::UnsupportedVersion, reason));
-    }
-    Ok((header, hello))
+    };
+    let wanted = hello.shard;
+    Ok(Hello {
+        header,
+        version,
+        wanted,
+    })
 }
 
 /// Tells a client why it is not served, when its hello could be read so far.
@@ -143,9 +162,9 @@ async fn refuse(shard: &Shard, stream: &TcpStream, error: &HelloError) {
 }
 
 /// The answer to a hello of this shard's.
-pub(super) fn answer(shard: &Shard, correlation_id: CorrelationId) -> Option<Response> {
+pub(super) fn answer(shard: &Shard, greeted: Greeted) -> Option<Response> {
     let response = HelloResponse {
-        version: ringlog_wire::PROTOCOL_VERSION_MAX,
+        version: greeted.version,
         features: 0,
         cluster_id: shard.view().cluster_id.clone(),
         broker: shard.broker,
@@ -153,29 +172,21 @@ pub(super) fn answer(shard: &Shard, correlation_id: CorrelationId) -> Option<Res
         shard_count: u16::try_from(shard.router.shards()).unwrap_or(u16::MAX),
         software: SOFTWARE.to_owned(),
     };
-    let head = shard.encode(correlation_id, &response);
+    let head = shard.encode(greeted.correlation_id, &response);
     let head = head.inspect_err(|failure: &Failure| {
         tracing::error!(reason = %failure.message, "a hello could not be answered");
     });
     Some(Response::without_payload(head.ok()?))
 }
 
-async fn hand_over(
-    shard: &Shard,
-    stream: TcpStream,
-    wanted: ShardId,
-    correlation_id: CorrelationId,
-) {
+async fn hand_over(shard: &Shard, stream: TcpStream, wanted: ShardId, greeted: Greeted) {
     let Some(slot) = shard.router.slot(wanted, Lane::Work).await else {
         return;
     };
     let Some(socket) = stream.into_raw() else {
         return;
     };
-    let request = PeerRequest::Adopt(HandOver {
-        socket,
-        correlation_id,
-    });
+    let request = PeerRequest::Adopt(HandOver { socket, greeted });
     shard.metrics.handed_over.add(1);
     match shard.router.send(wanted, slot, request) {
         Ok(adopted) => drop(adopted.await),

@@ -24,6 +24,8 @@ pub(crate) enum ControlRequest {
     AlterTopic(AlterTopicRequest, Answer<AlterTopicResponse>),
     /// Describe the topic of this name.
     DescribeTopic(String, Answer<DescribeTopicResponse>),
+    /// Make the topic in which groups are kept, if it is not there.
+    MakeGroups(Answer<()>),
     /// Hand out the id of an idempotent producer.
     InitProducer(Answer<InitProducerResponse>),
     /// What the shards have counted.
@@ -46,6 +48,7 @@ impl ControlRequest {
             Self::DeleteTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::AlterTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::DescribeTopic(_, answer) => drop(answer.send(Err(failure))),
+            Self::MakeGroups(answer) => drop(answer.send(Err(failure))),
             Self::InitProducer(answer) => drop(answer.send(Err(failure))),
             // Without an answer, the handle says that the broker has stopped.
             Self::Metrics(_) | Self::Slow(_) | Self::Health(_) => {}

@@ -7,6 +7,8 @@ use ringlog_coord::controller::{
     AlterTopicError, ControllerError, CreateTopicError, DeleteTopicError, NewTopic,
     PartitionAssignment,
 };
+use ringlog_coord::groups::GROUPS_TOPIC;
+use ringlog_coord::limits::GROUPS_PARTITIONS;
 use ringlog_coord::store::MetadataStore;
 use ringlog_coord::topic_name::TopicName;
 use ringlog_log::Durability;
@@ -81,6 +83,23 @@ fn existing(name: &str) -> Result<TopicName, Failure> {
     TopicName::parse(name).map_err(|error| Failure::new(ErrorCode::InvalidTopicName, error))
 }
 
+/// The name of a topic that is the user's to change.
+fn users(name: &str) -> Result<TopicName, Failure> {
+    let name = existing(name)?;
+    if name.is_internal() {
+        let message = format!("the topic {name} is the broker's own: it is not to be changed");
+        return Err(Failure::new(ErrorCode::Unsupported, message));
+    }
+    Ok(name)
+}
+
+/// Nothing of it goes by age; segments are small, since its log is kept short.
+const GROUPS_SETTINGS: [(&str, &str); 3] = [
+    ("retention_ms", "-1"),
+    ("segment_bytes", "16MiB"),
+    ("max_batch_bytes", "4MiB"),
+];
+
 fn changes<'a>(
     pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<ConfigChanges, Failure> {
@@ -106,10 +125,31 @@ impl<S: MetadataStore> Serving<S> {
             .map_err(|error| Failure::new(ErrorCode::InvalidTopicName, error))?;
         let pairs = wanted.settings.iter();
         let config = changes(pairs.map(|one| (one.key.as_str(), one.value.as_str())))?;
+        self.make_topic(name, wanted.partitions, config).await
+    }
+
+    /// Makes the topic in which groups are kept, if it is not there.
+    pub(super) async fn make_groups(&mut self) -> Result<(), Failure> {
+        let name = existing(GROUPS_TOPIC)?;
+        if self.controller.describe(&name).is_some() {
+            return Ok(());
+        }
+        let config = changes(GROUPS_SETTINGS)?;
+        let made = self.make_topic(name, GROUPS_PARTITIONS, config).await?;
+        tracing::debug!(topic = GROUPS_TOPIC, id = %made.topic, "groups are kept from now on");
+        Ok(())
+    }
+
+    async fn make_topic(
+        &mut self,
+        name: TopicName,
+        partitions: u32,
+        config: ConfigChanges,
+    ) -> Result<CreateTopicResponse, Failure> {
         let new = NewTopic {
             name: name.clone(),
             topic_id: TopicId::new(self.random_u128()),
-            partitions: wanted.partitions,
+            partitions,
             replication_factor: 1,
             config,
         };
@@ -131,10 +171,10 @@ impl<S: MetadataStore> Serving<S> {
             );
             return Err(Failure::new(ErrorCode::StorageFailed, message));
         }
-        tracing::info!(topic = %name, partitions = wanted.partitions, "a topic was created");
+        tracing::info!(topic = %name, partitions, "a topic was created");
         Ok(CreateTopicResponse {
             topic: created.topic_id,
-            partitions: wanted.partitions,
+            partitions,
             settings: self.settings_of(&name),
         })
     }
@@ -163,7 +203,7 @@ impl<S: MetadataStore> Serving<S> {
         &mut self,
         name: &str,
     ) -> Result<DeleteTopicResponse, Failure> {
-        let deleting = self.controller.delete_topic(&existing(name)?).await;
+        let deleting = self.controller.delete_topic(&users(name)?).await;
         self.serve_discovered().await?;
         let deleting = deleting?;
         self.publish().await;
@@ -193,7 +233,7 @@ impl<S: MetadataStore> Serving<S> {
         &mut self,
         wanted: AlterTopicRequest,
     ) -> Result<AlterTopicResponse, Failure> {
-        let name = existing(&wanted.name)?;
+        let name = users(&wanted.name)?;
         let set = wanted.set.iter();
         let set = set.map(|one| (one.key.as_str(), one.value.as_str()));
         let unset = wanted.unset.iter().map(|key| (key.as_str(), "default"));

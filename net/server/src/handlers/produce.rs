@@ -152,7 +152,7 @@ async fn finish(shard: &Shard, part: Part, left: Duration) -> Answered {
     };
     let unknown = |message: &str| Produced {
         id,
-        state: PartitionState::default(),
+        state: shard.state(id),
         result: Err(Failure::new(ErrorCode::UnknownOutcome, message)),
     };
     let wait = async {

@@ -95,7 +95,10 @@ impl Shard {
         let begun = if self.is_draining() {
             Err(Failure::shutting_down())
         } else {
-            self.partition(id).and_then(|partition| {
+            let partition = self
+                .check_not_internal(id)
+                .and_then(|()| self.partition(id));
+            partition.and_then(|partition| {
                 let appended = match expected_offset {
                     Some(expected) => partition.produce_at(expected, batches, acks),
                     None => partition.produce(batches, acks),
@@ -267,7 +270,8 @@ impl Shard {
     ) -> Vec<Deleted> {
         let mut deleted = Vec::with_capacity(partitions.len());
         for wanted in partitions {
-            let (state, result) = match self.partition(wanted.id) {
+            let partition = self.check_not_internal(wanted.id);
+            let (state, result) = match partition.and_then(|()| self.partition(wanted.id)) {
                 Ok(partition) => {
                     let moved = partition.delete_records(wanted.before).await;
                     let result = moved.map(drop).map_err(Failure::from);

@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use ringlog_coord::config::{self, TopicConfig, TopicConfigs};
 use ringlog_coord::controller::PartitionAssignment;
+use ringlog_coord::groups::GROUPS_TOPIC;
 use ringlog_log::{Durability, LogConfig, delete_directory};
 use ringlog_record::batch::TimestampType;
 use ringlog_record::{BrokerId, PartitionIndex, TopicId, TopicPartition};
@@ -87,6 +88,14 @@ impl Shard {
             Ok((partition, report)) => {
                 if let Some(torn) = report.torn_tail {
                     tracing::info!(%topic, partition = %id.partition, bytes = torn.bytes, log_end = %report.log_end, "a torn tail was cut off: it had not been acknowledged");
+                }
+                if topic.as_str() == GROUPS_TOPIC
+                    && let Err(error) = self.open_groups(partition.clone()).await
+                {
+                    let reason = error.to_string();
+                    tracing::error!(%topic, partition = %id.partition, reason, "the groups of a partition cannot be served, and it is offline");
+                    self.offline.borrow_mut().insert(id, reason.clone());
+                    return Some((id, reason));
                 }
                 tracing::debug!(%topic, partition = %id.partition, log_start = %report.log_start, log_end = %report.log_end, scanned_bytes = report.scanned_bytes, is_clean = report.is_clean, "a log is open");
                 self.offline.borrow_mut().remove(&id);

@@ -11,6 +11,7 @@ use ringlog_wire::{
     PartitionState,
 };
 
+use super::groups::{GroupCommit, OffsetsRead, OffsetsWanted};
 use crate::failure::Failure;
 use crate::stages::Stages;
 
@@ -40,6 +41,10 @@ pub(crate) enum PeerRequest {
     ListOffsets(Vec<ListOffsetsPartition>),
     /// Move log starts.
     DeleteRecords(Vec<DeleteRecordsPartition>),
+    /// Commit offsets of a group.
+    CommitOffsets(GroupCommit),
+    /// Tell what a group has committed.
+    ReadOffsets(OffsetsWanted),
 }
 
 /// The answer of the same name.
@@ -51,13 +56,23 @@ pub(crate) enum PeerReply {
     Ready,
     ListedOffsets(Vec<Listed>),
     DeletedRecords(Vec<Deleted>),
+    CommittedOffsets(Vec<Result<(), Failure>>),
+    ReadOffsets(Result<OffsetsRead, Failure>),
 }
 
 /// A connection on its way to the shard that its hello asked for.
 #[derive(Debug)]
 pub(crate) struct HandOver {
     pub(crate) socket: RawSocket,
+    pub(crate) greeted: Greeted,
+}
+
+/// What the answer to a hello needs of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Greeted {
     pub(crate) correlation_id: CorrelationId,
+    /// The version that both sides speak.
+    pub(crate) version: u8,
 }
 
 /// When a wait for records ends.

@@ -27,11 +27,15 @@ async fn retain(shard: Weak<Shard>, interval: Duration) {
             return;
         };
         reactor.sleep(interval).await;
-        let partitions = shard
-            .upgrade()
-            .filter(|shard| !shard.is_draining())
-            .map(|shard| shard.open_now())
-            .unwrap_or_default();
+        let Some(shard_now) = shard.upgrade() else {
+            return;
+        };
+        if shard_now.is_draining() {
+            continue;
+        }
+        shard_now.forget_stale_offsets().await;
+        let partitions = shard_now.open_now();
+        drop(shard_now);
         for partition in partitions {
             if partition.has_ended() {
                 continue;

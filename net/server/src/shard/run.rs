@@ -176,6 +176,19 @@ fn serve_peer(shard: &Rc<Shard>, call: Call<PeerRequest, PeerReply>) {
                 ));
             })
             .detach(),
+        PeerRequest::CommitOffsets(commit) => {
+            let begun = shard.begin_commit(commit);
+            shard
+                .reactor
+                .spawn("peer commit offsets", async move {
+                    let results = me.shard().finish_commit(begun).await;
+                    reply.answer(PeerReply::CommittedOffsets(results));
+                })
+                .detach();
+        }
+        PeerRequest::ReadOffsets(wanted) => {
+            reply.answer(PeerReply::ReadOffsets(shard.read_offsets(wanted)));
+        }
         PeerRequest::DeleteRecords(partitions) => shard
             .reactor
             .spawn("peer delete records", async move {

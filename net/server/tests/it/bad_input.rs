@@ -224,7 +224,18 @@ fn a_first_request_that_is_no_hello_is_not_served() {
         (hello.version_min, hello.version_max) = (90, 99);
         let refused = client.call(&hello, &[]).await.refusal().unwrap();
         assert_eq!(refused.code, ErrorCode::UnsupportedVersion);
+        assert_eq!((refused.version_min, refused.version_max), (1, 1));
+        let both = "speaks versions 90 to 99 of the protocol and this broker version 1";
+        assert!(refused.message.contains(both), "{}", refused.message);
         assert!(client.receive().await.is_none());
+        // A newer client that speaks the old version too is adapted to.
+        let mut client = Client::raw(&reactor).await;
+        let mut hello = HelloRequest::new(None, "new");
+        (hello.version_min, hello.version_max) = (0, 99);
+        let answer = client.call(&hello, &[]).await;
+        let answer = ringlog_wire::HelloResponse::decode(answer.body()).unwrap();
+        assert_eq!(answer.version, 1);
+        assert_eq!(client.topic("none").await.error, ErrorCode::UnknownTopic);
         let mut client = Client::raw(&reactor).await;
         let elsewhere = HelloRequest::new(Some(ringlog_record::ShardId::new(77)), "test");
         let refused = client.call(&elsewhere, &[]).await.refusal().unwrap();

@@ -69,6 +69,18 @@ pub(crate) enum BenchCommand {
     /// The cost of connections: 1, 16, 100, 1000 and 5000 unless told otherwise
     #[command(after_help = examples::BENCH_CONNECTIONS)]
     Connections(LoadArguments),
+    /// What a producer feels of clients that are no good: it is measured alone, then among thousands of connections that
+    /// say nothing, one that asks and never reads, one that sends a byte a second, and many that connect and vanish
+    Hostile {
+        /// Connections that say nothing
+        #[arg(long, value_name = "N", default_value_t = 5000)]
+        idle: usize,
+        /// Connections that are made and let go of in ten seconds
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        vanishing: usize,
+        #[command(flatten)]
+        load: LoadArguments,
+    },
     /// What got faster or slower from one result to another, beyond the spread of both
     #[command(after_help = examples::BENCH_COMPARE_RESULTS)]
     CompareResults {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringlog_bench::driver::{DriverKind, Durability};
 use ringlog_bench::{
-    Arrivals, BenchSettings, RunResult, Scenario, TargetSpec, Timing, bench, write_result,
+    Arrivals, BenchSettings, Crowd, RunResult, Scenario, TargetSpec, Timing, bench, write_result,
 };
 
 use crate::cli::{BOOTSTRAP_VARIABLE, BenchCommand, DeviceArguments, LoadArguments, RunArguments};
@@ -48,6 +48,11 @@ pub(crate) async fn run(command: BenchCommand) -> Result<(), CommandError> {
         BenchCommand::Partitions { counts, load } => {
             of_load(Scenario::Partitions { counts }, load)?
         }
+        BenchCommand::Hostile {
+            idle,
+            vanishing,
+            load,
+        } => of_load(Scenario::Hostile(Crowd { idle, vanishing }), load)?,
         BenchCommand::Connections(load) => of_load(Scenario::Connections, load)?,
         BenchCommand::CompareResults {
             before,

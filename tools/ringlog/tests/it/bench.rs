@@ -113,6 +113,35 @@ fn requests_on_a_schedule_are_all_counted_and_the_result_is_kept() {
 }
 
 #[test]
+fn a_producer_is_measured_alone_and_among_a_hostile_crowd() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let args = [
+        "hostile",
+        "--idle",
+        "50",
+        "--vanishing",
+        "200",
+        "--rate",
+        "500",
+    ];
+    let result = measured(&broker, &[&args[..], &["--late-limit", "1"]].concat());
+    let points = result["points"].as_array().unwrap();
+    let phases: Vec<_> = points.iter().map(|point| point["phase"].clone()).collect();
+    assert_eq!(phases, ["quiet", "among the crowd"]);
+    for point in points {
+        assert_eq!(point["errors"], 0);
+        assert_eq!(
+            point["repetitions"][0]["due"],
+            point["repetitions"][0]["requests"]
+        );
+    }
+    let notes = result["notes"].to_string();
+    assert!(notes.contains("50 connections that say nothing"), "{notes}");
+    assert!(notes.contains("requests served"), "{notes}");
+}
+
+#[test]
 fn every_record_reaches_the_consumers_and_is_timed() {
     let directory = directory();
     let broker = Start::new(directory.path()).broker();

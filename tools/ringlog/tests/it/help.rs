@@ -54,6 +54,7 @@ fn every_command_explains_itself() {
         &["bench", "cold-reader"],
         &["bench", "partitions"],
         &["bench", "connections"],
+        &["bench", "hostile"],
         &["bench", "soak"],
         &["bench", "compare-results"],
         &["completions"],

@@ -27,6 +27,8 @@ APIS = {
     "DescribeCluster": 10,
     "DeleteRecords": 11,
     "InitProducer": 12,
+    "OffsetCommit": 13,
+    "OffsetFetch": 14,
 }
 
 
@@ -280,12 +282,31 @@ class Client:
             raise Refused(topic.error, name, topic)
         return topic
 
-    def produce(self, topic, partition, records, producer=(-1, -1, -1), batch=None):
+    def produce(self, topic, partition, records, producer=(-1, -1, -1), batch=None, expected_offset=None):
         batch = batch or write_batch(records, producer)
         place = {"topic": topic.topic, "partition": partition, "lenBytes": len(batch)}
+        place["expectedOffset"] = expected_offset
         entries = [table("ProducePartition", **place)]
         answer, _ = self.call("Produce", batch, acks=2, timeoutMs=30_000, partitions=entries)
         return checked(answer.partitions[0])
+
+    def commit(self, group, topic, offsets, leader_epoch=None, metadata=None):
+        """Commits offsets of partitions: `{partition: offset}`."""
+        beside = {"leaderEpoch": leader_epoch, "metadata": metadata}
+        entries = [
+            table("OffsetCommitPartition", topic=topic.topic, partition=one, offset=offset, **beside)
+            for one, offset in offsets.items()
+        ]
+        answer, _ = self.call("OffsetCommit", group=group, partitions=entries)
+        return [checked(entry) for entry in answer.partitions]
+
+    def committed(self, group, topic=None, partitions=()):
+        """What a group has committed: for these partitions, or without a topic all of it."""
+        entries = None
+        if topic:
+            entries = [table("OffsetFetchPartition", topic=topic.topic, partition=one) for one in partitions]
+        answer, _ = self.call("OffsetFetch", group=group, partitions=entries)
+        return [checked(entry) for entry in answer.partitions]
 
     def send_fetch(self, topic, positions, max_wait_ms=0, min_bytes=1):
         """Asks for partitions from offsets: `{partition: offset}`."""

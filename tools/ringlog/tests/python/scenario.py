@@ -14,7 +14,8 @@ from ringlog_client import (
 )
 
 UNSUPPORTED_VERSION, INVALID_REQUEST, UNKNOWN_TOPIC, TOPIC_EXISTS = 2, 4, 5, 7
-OFFSET_OUT_OF_RANGE, CORRUPT_BATCH, OUT_OF_ORDER_SEQUENCE = 10, 12, 25
+UNKNOWN_PARTITION, OFFSET_OUT_OF_RANGE, CORRUPT_BATCH, UNSUPPORTED = 6, 10, 12, 23
+OUT_OF_ORDER_SEQUENCE, FENCED_PRODUCER, UNEXPECTED_OFFSET = 25, 26, 28
 
 
 def refused(code, call):
@@ -101,6 +102,7 @@ def produces_and_fetches(client, dice):
 def long_polls(client, host, port, ends):
     """A fetch waits until there is something, while other requests of its connection are answered."""
     topic = client.topic("python")
+    assert len(ends) == 3
     assert client.fetch(topic, ends, max_wait_ms=50) == {partition: [] for partition in ends}
     asked = client.send_fetch(topic, ends, max_wait_ms=120_000)
     assert client.topic("python").name == b"python"
@@ -128,6 +130,78 @@ def sends_again(client):
     refused(OUT_OF_ORDER_SEQUENCE, lambda: client.produce(topic, 2, first, (*stamp, 5)))
     following = client.produce(topic, 2, first, (*stamp, 2))
     assert following.baseOffset == produced.baseOffset + 2
+    # The next life of the producer begins anew, and the one before is over.
+    later = (stamp[0], stamp[1] + 1)
+    assert client.produce(topic, 2, first, (*later, 0)).baseOffset == following.baseOffset + 2
+    refused(FENCED_PRODUCER, lambda: client.produce(topic, 2, first, (*stamp, 4)))
+
+
+def sends_again_over_another_connection(host, port, dice):
+    """Connections are lost before the answer is read; what is sent again is stored once, in order."""
+    client = Client(host, port)
+    client.call("CreateTopic", name="once", partitions=1, settings=[])
+    topic = client.topic("once")
+    given = client.call("InitProducer")[0]
+    stamp = (given.producerId, given.producerEpoch)
+    again = 0
+    for sequence in range(50):
+        batch = write_batch([Record(str(sequence).encode())], (*stamp, sequence))
+        while dice.random() < 0.4:
+            again += 1
+            entry = table("ProducePartition", topic=topic.topic, partition=0, lenBytes=len(batch))
+            client.send("Produce", batch, acks=2, timeoutMs=30_000, partitions=[entry])
+            client.close()
+            client = Client(host, port)
+        assert client.produce(topic, 0, [], batch=batch).baseOffset == sequence
+    values = [record.value for record in client.fetch(topic, {0: 0})[0]]
+    assert again > 0 and values == [str(sequence).encode() for sequence in range(50)], values
+    client.close()
+
+
+def appends_on_condition(client):
+    """Of two writers that know the same end of the log one goes on, and the other is told where it ends."""
+    client.call("CreateTopic", name="condition", partitions=1, settings=[])
+    topic = client.topic("condition")
+    records = [Record(b"one"), Record(b"two")]
+    assert client.produce(topic, 0, records, expected_offset=0).baseOffset == 0
+    late = refused(UNEXPECTED_OFFSET, lambda: client.produce(topic, 0, records, expected_offset=0))
+    assert late.details.logEnd == 2 and late.details.state.highWatermark <= 2
+    early = refused(UNEXPECTED_OFFSET, lambda: client.produce(topic, 0, records, expected_offset=3))
+    assert early.details.logEnd == 2
+    # A batch that is sent again is stored already, wherever the log ends by now.
+    given = client.call("InitProducer")[0]
+    stamp = (given.producerId, given.producerEpoch, 0)
+    assert client.produce(topic, 0, records, stamp, expected_offset=2).baseOffset == 2
+    client.produce(topic, 0, [Record(b"another")])
+    assert client.produce(topic, 0, records, stamp, expected_offset=2).baseOffset == 2
+    assert len(client.fetch(topic, {0: 0})[0]) == 5
+
+
+def commits_offsets(client, host, port, ends):
+    """Offsets of a group are found again over any connection; the topic that they are in is the broker's own."""
+    topic = client.topic("python")
+    assert [entry.offset for entry in client.committed("reader", topic, [0, 1])] == [None, None]
+    client.commit("reader", topic, {0: 3, 1: 0}, leader_epoch=0, metadata="here")
+    client.commit("reader", topic, {0: ends[0]})
+    other = Client(host, port)
+    first, second, third = other.committed("reader", topic, [0, 1, 2])
+    assert first.offset == ends[0] and first.leaderEpoch is None and not first.metadata
+    assert first.state.highWatermark >= ends[0]
+    assert (second.offset, second.leaderEpoch, second.metadata) == (0, 0, b"here")
+    assert second.committedAtMs > 1_600_000_000_000 and third.offset is None
+    assert [entry.offset for entry in other.committed("reader")] == [ends[0], 0]
+    assert other.committed("nobody") == []
+    refused(UNKNOWN_PARTITION, lambda: client.commit("reader", topic, {99: 1}))
+    refused(INVALID_REQUEST, lambda: client.commit("", topic, {0: 1}))
+    refused(INVALID_REQUEST, lambda: client.commit("g" * 256, topic, {0: 1}))
+    refused(INVALID_REQUEST, lambda: client.commit("reader", topic, {0: 1}, metadata="m" * 1025))
+    own = client.topic("__groups")
+    refused(UNSUPPORTED, lambda: client.produce(own, 0, [Record(b"x")]))
+    names = [topic.name for topic in client.call("Metadata")[0].topics]
+    assert b"python" in names and b"__groups" not in names
+    names = [topic.name for topic in client.call("Metadata", includeInternal=True)[0].topics]
+    assert b"__groups" in names
+    other.close()
 
 
 def is_refused(client, host, port):
@@ -156,7 +230,10 @@ def main(host, port, golden):
     ])
     ends = produces_and_fetches(client, random.Random(2026))
     long_polls(client, host, port, ends)
+    commits_offsets(client, host, port, ends)
     sends_again(client)
+    sends_again_over_another_connection(host, port, random.Random(28))
+    appends_on_condition(client)
     is_refused(client, host, port)
     for shard in range(client.hello.shardCount):
         other = Client(host, port, shard=shard)
