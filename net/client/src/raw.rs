@@ -175,9 +175,9 @@ impl RawClient {
         let partitions: Vec<_> = parts
             .iter()
             .zip(&slices)
-            .map(|(part, slice)| ProducePartition {
-                id: part.id,
-                len_bytes: u32::try_from(slice.len()).unwrap_or(u32::MAX),
+            .map(|(part, slice)| {
+                let len_bytes = u32::try_from(slice.len()).unwrap_or(u32::MAX);
+                ProducePartition::new(part.id, len_bytes)
             })
             .collect();
         let draft = ProduceRequestDraft {

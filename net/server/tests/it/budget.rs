@@ -180,7 +180,7 @@ async fn produce_everywhere(
         for some in left.chunks(100) {
             let len_bytes = u32::try_from(batch.len()).unwrap();
             let partitions: Vec<_> = (some.iter())
-                .map(|&id| ProducePartition { id, len_bytes })
+                .map(|&id| ProducePartition::new(id, len_bytes))
                 .collect();
             let draft = ProduceRequestDraft {
                 acks: Acks::All,
