@@ -16,6 +16,8 @@ const PATTERNS: &[(&str, &str)] = &[
     // Ids of topics and clusters.
     (r"\b[0-9a-f]{32}\b", "<id>"),
     (r"\b0x[0-9a-f]{8}\b", "<crc>"),
+    // The limit of open files is the machine's.
+    (r"\bpartitions_max=\d+", "partitions_max=<n>"),
     // How long it took, and how much a second.
     (
         r"in \d+\.\d+ s: \d+ records/s, [\d.]+ [KMG]?i?B/s, p99 of acknowledgement \d+\.\d+ ms",
