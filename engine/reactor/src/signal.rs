@@ -31,7 +31,13 @@ impl Signal {
 
     /// Lets everybody who waits look again.
     pub fn notify(&self) {
-        let wakers = std::mem::take(&mut *self.0.borrow_mut());
-        wakers.into_iter().for_each(Waker::wake);
+        // Out of the cell first: who is woken may look in here.
+        let mut woken = std::mem::take(&mut *self.0.borrow_mut());
+        woken.drain(..).for_each(Waker::wake);
+        let mut wakers = self.0.borrow_mut();
+        if wakers.is_empty() {
+            // Keeps the memory: a notify comes with every request.
+            *wakers = woken;
+        }
     }
 }
