@@ -6,7 +6,7 @@
 //! the high watermark has passed its last record; produces of one kind are answered in the order of their offsets;
 //! what a follower says counts only when it says it to this leader epoch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ringlog_record::{BrokerId, LeaderEpoch, Offset};
 
@@ -109,9 +109,8 @@ pub struct LeaderMachine {
     high_watermark: Offset,
     /// The stable end of each member of the in-sync set; `None` until it has said so.
     isr: BTreeMap<BrokerId, Option<Offset>>,
-    /// By the offset that lets them go.
-    awaiting_leader: BTreeSet<(Offset, Ticket)>,
-    awaiting_all: BTreeSet<(Offset, Ticket)>,
+    awaiting_leader: Awaiting,
+    awaiting_all: Awaiting,
     is_ended: bool,
 }
 
@@ -148,8 +147,8 @@ impl LeaderMachine {
             log_end: start.stable_end,
             high_watermark: start.high_watermark.min(start.stable_end),
             isr,
-            awaiting_leader: BTreeSet::new(),
-            awaiting_all: BTreeSet::new(),
+            awaiting_leader: Awaiting::default(),
+            awaiting_all: Awaiting::default(),
             is_ended: false,
         };
         machine.advance(&mut Vec::new());
@@ -178,7 +177,7 @@ impl LeaderMachine {
 
     /// Produces that wait.
     pub fn waiting(&self) -> usize {
-        self.awaiting_leader.len() + self.awaiting_all.len()
+        self.awaiting_leader.0.len() + self.awaiting_all.0.len()
     }
 
     /// Takes an event; what is to be done is appended to `actions`.
@@ -222,10 +221,10 @@ impl LeaderMachine {
                 level: AckLevel::LeaderMemory,
             }),
             Acks::Leader => {
-                self.awaiting_leader.insert((end, ticket));
+                self.awaiting_leader.insert(end, ticket);
             }
             Acks::All => {
-                self.awaiting_all.insert((end, ticket));
+                self.awaiting_all.insert(end, ticket);
             }
         }
     }
@@ -256,7 +255,7 @@ impl LeaderMachine {
     fn end(&mut self, actions: &mut Vec<Action>) {
         self.is_ended = true;
         for waiting in [&mut self.awaiting_leader, &mut self.awaiting_all] {
-            let tickets = std::mem::take(waiting).into_iter();
+            let tickets = waiting.0.drain(..);
             actions.extend(tickets.map(|(_, ticket)| Action::Abandon(ticket)));
         }
     }
@@ -278,7 +277,7 @@ impl LeaderMachine {
         let local = self.isr.get(&self.me).copied().flatten();
         let local = local.unwrap_or(Offset::ZERO);
         let is_durable = |end| self.stability == Stability::Durable && end > self.durable_from;
-        release(&mut self.awaiting_leader, local, |end, ticket| {
+        self.awaiting_leader.release(local, |end, ticket| {
             let level = if is_durable(end) {
                 AckLevel::LeaderDurable
             } else {
@@ -286,33 +285,41 @@ impl LeaderMachine {
             };
             actions.push(Action::Acknowledge { ticket, level });
         });
-        release(
-            &mut self.awaiting_all,
-            self.high_watermark,
-            |end, ticket| {
+        self.awaiting_all
+            .release(self.high_watermark, |end, ticket| {
                 let level = if is_durable(end) {
                     AckLevel::AllDurable
                 } else {
                     AckLevel::AllMemory
                 };
                 actions.push(Action::Acknowledge { ticket, level });
-            },
-        );
+            });
     }
 }
 
-/// Hands those that `reached` lets go to `answer`, in the order of their offsets.
-fn release(
-    waiting: &mut BTreeSet<(Offset, Ticket)>,
-    reached: Offset,
-    mut answer: impl FnMut(Offset, Ticket),
-) {
-    while let Some(&(end, ticket)) = waiting.first() {
-        if end > reached {
-            return;
+/// Produces that wait, by the offset that lets them go; of one offset, those that came first go first. Its memory is
+/// kept.
+#[derive(Clone, Debug, Default)]
+struct Awaiting(VecDeque<(Offset, Ticket)>);
+
+impl Awaiting {
+    fn insert(&mut self, end: Offset, ticket: Ticket) {
+        // Only a batch that is sent again ends before one that came earlier.
+        let place = match self.0.back() {
+            Some(&(last, _)) if last > end => self.0.partition_point(|&(other, _)| other <= end),
+            _ => self.0.len(),
+        };
+        self.0.insert(place, (end, ticket));
+    }
+
+    /// Hands those that `reached` lets go to `answer`, in the order of their offsets.
+    fn release(&mut self, reached: Offset, mut answer: impl FnMut(Offset, Ticket)) {
+        while let Some(&(end, ticket)) = self.0.front()
+            && end <= reached
+        {
+            self.0.pop_front();
+            answer(end, ticket);
         }
-        waiting.pop_first();
-        answer(end, ticket);
     }
 }
 

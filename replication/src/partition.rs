@@ -15,7 +15,7 @@ use ringlog_record::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicPartition}
 use crate::closing::{CloseError, Closing};
 use crate::error::{FetchError, ProduceError};
 use crate::fetch::{FetchSpec, Fetched};
-use crate::leader::{Acks, Action, Event, LeaderMachine, LeaderStart, Stability};
+use crate::leader::{Acks, Action, Event, LeaderMachine, LeaderStart, Stability, Ticket};
 use crate::marks::StableMarks;
 use crate::produce::{Outcome, PendingProduce, Tickets};
 use crate::recent::RecentEnds;
@@ -363,16 +363,21 @@ impl Inner {
         match action {
             Action::Acknowledge { ticket, level } => {
                 let now = *now.get_or_insert_with(|| self.reactor.now());
-                let outcome = Outcome::Acknowledged(level, now);
-                self.tickets.borrow_mut().settle(ticket, outcome);
+                self.settle(ticket, Outcome::Acknowledged(level, now));
             }
-            Action::Abandon(ticket) => {
-                self.tickets.borrow_mut().settle(ticket, Outcome::Abandoned);
-            }
+            Action::Abandon(ticket) => self.settle(ticket, Outcome::Abandoned),
             Action::HighWatermark(high_watermark) => {
                 self.log.set_high_watermark(high_watermark);
                 self.wake_below(high_watermark);
             }
+        }
+    }
+
+    fn settle(&self, ticket: Ticket, outcome: Outcome) {
+        // Out of the cell first: who is woken may look in here.
+        let waker = self.tickets.borrow_mut().settle(ticket, outcome);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 

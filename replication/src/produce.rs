@@ -1,15 +1,14 @@
 //! Producing: the append happens at once and in the order of the calls, the answer comes when it is due.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use futures_channel::oneshot;
 use ringlog_log::Appended;
 use ringlog_reactor::Instant;
 use ringlog_record::Offset;
+use slab::Slab;
 
 use crate::error::ProduceError;
 use crate::leader::{AckLevel, Acks, Event, Ticket};
@@ -46,26 +45,64 @@ pub(crate) enum Outcome {
     Abandoned,
 }
 
-/// The produces that wait.
+/// The produces that wait. A ticket is the place of one; it is given to another when the machine has settled it and
+/// nobody asks for the outcome any more, so that a steady load makes no memory for its waits.
 #[derive(Default)]
-pub(crate) struct Tickets {
-    waiting: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
-    next: u64,
+pub(crate) struct Tickets(Slab<Place>);
+
+enum Place {
+    /// The machine has not settled it; who waits, if somebody looked already.
+    Waiting(Option<Waker>),
+    /// The machine has not settled it, and nobody waits any more.
+    Forgotten,
+    Settled(Outcome),
+}
+
+fn key_of(ticket: Ticket) -> usize {
+    usize::try_from(ticket.0).unwrap_or(usize::MAX)
 }
 
 impl Tickets {
-    fn issue(&mut self) -> (Ticket, oneshot::Receiver<Outcome>) {
-        let ticket = Ticket(self.next);
-        self.next += 1;
-        let (sender, receiver) = oneshot::channel();
-        self.waiting.insert(ticket, sender);
-        (ticket, receiver)
+    fn issue(&mut self) -> Ticket {
+        Ticket(self.0.insert(Place::Waiting(None)) as u64)
     }
 
-    pub(crate) fn settle(&mut self, ticket: Ticket, outcome: Outcome) {
-        if let Some(sender) = self.waiting.remove(&ticket) {
-            // Nobody may be there any more: a connection that is gone needs no answer.
-            drop(sender.send(outcome));
+    /// Settles a ticket; gives who is to be woken, which may look in here.
+    pub(crate) fn settle(&mut self, ticket: Ticket, outcome: Outcome) -> Option<Waker> {
+        let place = self.0.get_mut(key_of(ticket))?;
+        match std::mem::replace(place, Place::Settled(outcome)) {
+            Place::Waiting(waker) => waker,
+            // A connection that is gone needs no answer.
+            Place::Forgotten | Place::Settled(_) => {
+                self.0.remove(key_of(ticket));
+                None
+            }
+        }
+    }
+
+    /// The outcome, which can be had once; else `waker` is woken when there is one.
+    fn outcome(&mut self, ticket: Ticket, waker: &Waker) -> Option<Outcome> {
+        let key = key_of(ticket);
+        match self.0.get_mut(key)? {
+            Place::Waiting(Some(known)) => known.clone_from(waker),
+            Place::Waiting(none) => *none = Some(waker.clone()),
+            Place::Forgotten => {}
+            Place::Settled(_) => {
+                if let Place::Settled(outcome) = self.0.remove(key) {
+                    return Some(outcome);
+                }
+            }
+        }
+        None
+    }
+
+    /// Nobody waits any more.
+    fn forget(&mut self, ticket: Ticket) {
+        let key = key_of(ticket);
+        match self.0.get_mut(key) {
+            Some(Place::Settled(_)) => drop(self.0.remove(key)),
+            Some(place) => *place = Place::Forgotten,
+            None => {}
         }
     }
 }
@@ -78,7 +115,8 @@ pub struct PendingProduce {
     appended_at: Instant,
     /// Whether it was stable as soon as it was appended.
     is_stable: bool,
-    outcome: oneshot::Receiver<Outcome>,
+    /// `None` once the outcome was given out.
+    ticket: Option<Ticket>,
 }
 
 impl PendingProduce {
@@ -106,20 +144,33 @@ impl Future for PendingProduce {
     type Output = Result<ProduceAck, ProduceError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(outcome) = Pin::new(&mut self.outcome).poll(cx) else {
+        let outcome = self.ticket.and_then(|ticket| {
+            let mut tickets = self.partition.tickets.borrow_mut();
+            tickets.outcome(ticket, cx.waker())
+        });
+        let Some(outcome) = outcome else {
             return Poll::Pending;
         };
+        self.ticket = None;
         Poll::Ready(match outcome {
-            Ok(Outcome::Acknowledged(level, acknowledged)) => Ok(ProduceAck {
+            Outcome::Acknowledged(level, acknowledged) => Ok(ProduceAck {
                 appended: self.appended,
                 level,
                 ends: self.partition.ends(),
                 times: self.times(acknowledged),
             }),
-            Ok(Outcome::Abandoned) | Err(oneshot::Canceled) => Err(ProduceError::UnknownOutcome {
+            Outcome::Abandoned => Err(ProduceError::UnknownOutcome {
                 base_offset: self.appended.base_offset,
             }),
         })
+    }
+}
+
+impl Drop for PendingProduce {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.partition.tickets.borrow_mut().forget(ticket);
+        }
     }
 }
 
@@ -145,7 +196,7 @@ impl Inner {
             recent_ends.note(appended.log_end, batches.len());
         }
         let appended_at = self.reactor.now();
-        let (ticket, outcome) = self.tickets.borrow_mut().issue();
+        let ticket = self.tickets.borrow_mut().issue();
         let stable_end = self.log.stable_end();
         self.step_at(
             Some(appended_at),
@@ -161,7 +212,7 @@ impl Inner {
             appended,
             appended_at,
             is_stable: stable_end >= appended.log_end,
-            outcome,
+            ticket: Some(ticket),
         })
     }
 
