@@ -4,9 +4,15 @@
 //! it. The pool has a byte budget; when it is spent `get` returns `None`, which the caller turns into
 //! back-pressure. Memory is zeroed once when it is allocated and always initialised after that; a reused buffer
 //! holds stale bytes.
+//!
+//! Memory that is touched for the first time costs more than what is done in it: a pool can have that done ahead, by a
+//! thread of its own ([`BufferPool::stocked`]).
+
+mod stock;
 
 use std::alloc::Layout;
 use std::fmt;
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -15,6 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
 
+use self::stock::Stock;
 use crate::limits::{BLOCK_BYTES, BUFFER_BYTES_MAX};
 
 /// Capacities that the pool hands out, ascending. The odd ones hold a 4 MiB batch or a 32 MiB payload and the
@@ -173,9 +180,35 @@ fn class_of(min_len: usize) -> Option<usize> {
 
 struct PoolState {
     free: Vec<ArrayQueue<FreeBuf>>,
+    /// Who fills the free ones up.
+    stock: Option<Stock>,
     /// Bytes handed out and bytes lying free, together; never above `budget_bytes`.
     allocated_bytes: AtomicUsize,
     budget_bytes: usize,
+}
+
+impl PoolState {
+    fn new(budget_bytes: usize, stock: Option<Stock>) -> Self {
+        let free = CLASSES
+            .iter()
+            .map(|_| ArrayQueue::new(FREE_PER_CLASS))
+            .collect();
+        Self {
+            free,
+            stock,
+            allocated_bytes: AtomicUsize::new(0),
+            budget_bytes,
+        }
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        self.allocated_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+                let after = held.checked_add(bytes)?;
+                (after <= self.budget_bytes).then_some(after)
+            })
+            .is_ok()
+    }
 }
 
 /// The buffers of a core. Cloning gives another handle to the same pool.
@@ -185,26 +218,34 @@ pub struct BufferPool(Arc<PoolState>);
 impl BufferPool {
     /// A pool that never holds more than `budget_bytes`, handed out and free together.
     pub fn new(budget_bytes: usize) -> Self {
-        let free = CLASSES
-            .iter()
-            .map(|_| ArrayQueue::new(FREE_PER_CLASS))
-            .collect();
-        Self(Arc::new(PoolState {
-            free,
-            allocated_bytes: AtomicUsize::new(0),
-            budget_bytes,
-        }))
+        Self(Arc::new(PoolState::new(budget_bytes, None)))
+    }
+
+    /// The same, with a thread that keeps buffers of the sizes that are asked for ready. It ends with the pool.
+    ///
+    /// # Errors
+    ///
+    /// When the thread cannot be started.
+    pub fn stocked(budget_bytes: usize) -> io::Result<Self> {
+        let (stock, keeper) = Stock::new();
+        let state = Arc::new(PoolState::new(budget_bytes, Some(stock)));
+        keeper.start(&state)?;
+        Ok(Self(state))
     }
 
     /// A buffer of at least `min_len` bytes, or `None` when the budget is spent or `min_len` is above the largest
     /// class.
     pub fn get(&self, min_len: usize) -> Option<AlignedBuf> {
         let class = class_of(min_len)?;
-        if let Some(free) = self.0.free[class].pop() {
+        let free = self.0.free[class].pop();
+        if let Some(stock) = &self.0.stock {
+            stock.taken(class, self.0.free[class].len());
+        }
+        if let Some(free) = free {
             return Some(self.adopt(free));
         }
         let capacity = CLASSES[class];
-        while !self.reserve(capacity) {
+        while !self.0.reserve(capacity) {
             self.free_one_of_another_class()?;
         }
         Some(AlignedBuf::allocate(capacity, Some(Arc::clone(&self.0))))
@@ -232,16 +273,6 @@ impl BufferPool {
             capacity: free.capacity,
             pool: Some(Arc::clone(&self.0)),
         }
-    }
-
-    fn reserve(&self, bytes: usize) -> bool {
-        self.0
-            .allocated_bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-                let after = held.checked_add(bytes)?;
-                (after <= self.0.budget_bytes).then_some(after)
-            })
-            .is_ok()
     }
 
     fn free_one_of_another_class(&self) -> Option<()> {

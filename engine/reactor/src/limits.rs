@@ -15,6 +15,12 @@ pub const TASKS_PER_TURN: usize = 256;
 /// Largest single buffer: a frame payload of 32 MiB and a block for alignment.
 pub const BUFFER_BYTES_MAX: usize = (32 << 20) + (64 << 10);
 
+/// Bytes of free buffers of one size that a pool with a stock has made ahead.
+pub const STOCK_BYTES: usize = 4 << 20;
+
+/// The largest buffers that are made ahead: what flush groups and receives of a busy broker are made of.
+pub const STOCK_BUFFER_BYTES_MAX: usize = 1 << 20;
+
 /// Buffers handed to one vectored send.
 pub const SEND_SLICES_MAX: usize = 64;
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::STOCK_BYTES;
 
 #[test]
 fn a_dropped_buffer_is_handed_out_again() {
@@ -51,4 +52,26 @@ fn a_buffer_above_the_largest_class_is_refused() {
             .get(BUFFER_BYTES_MAX + 1)
             .is_none()
     );
+}
+
+#[test]
+fn a_stocked_pool_makes_ahead_what_was_missed_and_never_exceeds_its_budget() {
+    let budget = 8 * STOCK_BYTES;
+    let pool = BufferPool::stocked(budget).unwrap();
+    let missed = pool.get(64 << 10).unwrap();
+    // The thread of the pool is on its way; nothing else makes free buffers here.
+    while pool.allocated_bytes() < STOCK_BYTES {
+        std::thread::yield_now();
+    }
+    assert!(pool.allocated_bytes() <= budget);
+    drop(missed);
+    let mut held = Vec::new();
+    while held.len() * (64 << 10) < budget {
+        // One that the thread is just making is free in a moment.
+        match pool.get(64 << 10) {
+            Some(buf) => held.push(buf),
+            None => std::thread::yield_now(),
+        }
+    }
+    assert_eq!(pool.allocated_bytes(), budget);
 }

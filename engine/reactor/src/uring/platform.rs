@@ -78,6 +78,8 @@ fn run(spec: &CoreSpec, main: CoreMain, started: &SyncSender<io::Result<()>>) ->
 }
 
 fn set_up(spec: &CoreSpec) -> io::Result<Core> {
+    // Before this thread is pinned: the one that fills the pool up is not to share its processor.
+    let pool = BufferPool::stocked(spec.pool_bytes)?;
     if let Some(cpu) = spec.cpu {
         pin(cpu)?;
     }
@@ -86,7 +88,6 @@ fn set_up(spec: &CoreSpec) -> io::Result<Core> {
         ..UringConfig::default()
     };
     let (driver, notify) = UringDriver::new(config)?;
-    let pool = BufferPool::new(spec.pool_bytes);
     Ok(Core::new(Box::new(driver), notify, pool))
 }
 
