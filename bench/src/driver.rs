@@ -135,6 +135,7 @@ pub trait Driver: Send + Sync {
     async fn producer(
         &self,
         stream: &StreamSpec,
+        producer: ProducerSpec,
     ) -> Result<Arc<dyn ProducerConnection>, DriverError>;
 
     /// A new connection that reads one partition from its start.
@@ -162,12 +163,29 @@ pub trait Driver: Send + Sync {
 #[async_trait]
 pub trait ProducerConnection: Send + Sync {
     /// Sends the records of a request together and waits until all are acknowledged. Several requests may be under way
-    /// on one connection.
+    /// on one connection. Gives the receipt, if that was asked for and the system knows receipts.
     ///
     /// # Errors
     ///
     /// [`DriverError`].
-    async fn send(&self, partition: u32, request: &Request) -> Result<(), DriverError>;
+    async fn send(&self, partition: u32, request: &Request)
+    -> Result<Option<Receipt>, DriverError>;
+}
+
+/// How a producer sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProducerSpec {
+    /// Whether the system is asked where its time went, with every request.
+    pub wants_receipts: bool,
+}
+
+/// Where the time of a system went for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The stages, in their order: the same for all receipts of a system.
+    pub names: &'static [&'static str],
+    /// How long each took, in nanoseconds.
+    pub stages_ns: Vec<u64>,
 }
 
 /// What a consumer reads, and how.

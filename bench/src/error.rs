@@ -18,6 +18,9 @@ pub enum BenchError {
     /// The raw program.
     #[error("the raw program failed: {0}")]
     Device(#[from] DeviceError),
+    /// The engine without a network.
+    #[error(transparent)]
+    Append(#[from] ringlog_append::AppendError),
     /// A histogram refused its bounds or another histogram.
     #[error("histogram: {0}")]
     Histogram(String),
@@ -29,6 +32,9 @@ pub enum BenchError {
         /// Why it cannot.
         reason: String,
     },
+    /// It was told to stop; what was measured until then is kept.
+    #[error("it was told to stop")]
+    Stopped,
     /// The settings.
     #[error("{0}")]
     Settings(String),

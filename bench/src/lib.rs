@@ -38,6 +38,8 @@ mod schedule;
 mod session;
 mod settings;
 mod spread;
+mod stages;
+mod stop;
 mod summary;
 mod target;
 mod warm;
@@ -47,39 +49,43 @@ use std::path::Path;
 
 pub use compare::{Change, Comparison, Verdict, compare, read_result};
 pub use error::BenchError;
+pub use report::tables;
 pub use result::RunResult;
 pub use ringlog_device::{ConfigError as ShapeError, Shape};
 pub use scenario::Crowd;
 pub use schedule::Arrivals;
-pub use settings::{BenchSettings, Scenario, Timing};
+pub use settings::{BenchSettings, BrokerCommand, ReadFrom, Scenario, Timing, Vary};
 pub use spread::Spread;
 pub use target::TargetSpec;
 
 /// What is told while it runs.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
-/// Runs a scenario until it is over or `interrupted` is; streams that it made are removed in any case. Interrupted, it
-/// gives what was measured until then, with a note.
+/// Runs a scenario until it is over or `interrupted` is; streams that it made are removed in any case. Whatever ended it
+/// before its time, what was measured until then is in the result, which says why it ended.
 ///
 /// # Errors
 ///
-/// [`BenchError`].
+/// [`BenchError`], if nothing was measured.
 pub async fn bench(
     settings: &BenchSettings,
     interrupted: impl Future<Output = ()>,
     progress: Progress<'_>,
 ) -> Result<RunResult, BenchError> {
-    let mut session = session::Session::open(settings, progress).await?;
-    let is_interrupted = tokio::select! {
-        outcome = scenario::run(&mut session) => Some(outcome),
-        () = interrupted => None,
+    let stop = stop::Stop::new();
+    let mut session = session::Session::open(settings, progress, stop.clone()).await?;
+    // What is under way ends by itself when it is told to; what does not is given up.
+    let given_up = async {
+        interrupted.await;
+        stop.tell();
+        tokio::time::sleep(limits::STOP_MAX).await;
+    };
+    let outcome = tokio::select! {
+        outcome = scenario::run(&mut session) => outcome,
+        () = given_up => Err(BenchError::Stopped),
     };
     session.clean_up().await;
-    match is_interrupted {
-        Some(outcome) => outcome?,
-        None => session.note("Interrupted: what follows was not measured.".to_owned()),
-    }
-    Ok(session.result())
+    session.result(outcome)
 }
 
 /// Writes a result into a folder, as `result.json` and `report.html`, beside the histogram logs that are there already.

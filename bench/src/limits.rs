@@ -34,6 +34,12 @@ pub const OUTSTANDING_BYTES_MAX: usize = 1 << 30;
 /// How long answers are waited for when the measured time is over.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long what is under way may take to end when it is told to.
+pub const STOP_MAX: Duration = Duration::from_secs(30);
+
+/// How long a broker may take to start.
+pub const RESTART_MAX: Duration = Duration::from_secs(300);
+
 /// How long a connection pauses after a request that failed, in a closed loop: a system that refuses everything at once
 /// is not to be flooded.
 pub const ERROR_PAUSE: Duration = Duration::from_millis(10);
@@ -48,3 +54,4 @@ pub const INTERVALS_MAX: u32 = 120;
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 const _: () = assert!(OUTSTANDING_BYTES_MAX >= REQUEST_BYTES_MAX);
+const _: () = assert!(STOP_MAX.as_secs() > 2 * DRAIN.as_secs());

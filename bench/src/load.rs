@@ -17,6 +17,7 @@ use crate::driver::ProducerConnection;
 use crate::limits::{OUTSTANDING_BYTES_MAX, OUTSTANDING_MAX};
 use crate::recorder::{Answered, Recorder};
 use crate::schedule::Arrivals;
+use crate::stop::Stop;
 
 pub(crate) use self::closed::closed_loop;
 pub(crate) use self::consume::{consume, follow};
@@ -82,6 +83,8 @@ pub(crate) struct Share {
     /// When the run began: the same instant for all workers.
     pub(crate) begin: Instant,
     pub(crate) seen: Rc<RefCell<Recorder>>,
+    /// Told when the run is to end before its time.
+    pub(crate) stop: Stop,
 }
 
 impl Share {
@@ -104,15 +107,16 @@ impl Share {
         let records = ready.request.records() as u64;
         let mut seen = self.seen.borrow_mut();
         match &outcome {
-            Ok(()) => {
+            Ok(receipt) => {
                 self.acknowledged.fetch_add(records, Ordering::Relaxed);
-                seen.answered(Answered {
+                let request = Answered {
                     intended,
                     sent,
                     answered,
                     records,
                     bytes: ready.request.bytes() as u64,
-                });
+                };
+                seen.answered(request, receipt.as_ref());
             }
             Err(error) => seen.failed(1, &error.to_string()),
         }

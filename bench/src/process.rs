@@ -1,5 +1,6 @@
 //! What processes use, from `/proc`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use procfs::process::{FDTarget, Process, all_processes};
@@ -9,6 +10,8 @@ use procfs::process::{FDTarget, Process, all_processes};
 pub(crate) struct Usage {
     pub(crate) cpu: Duration,
     pub(crate) memory_bytes: u64,
+    /// Bytes that it had written to the device; 0 where that is not told.
+    pub(crate) written_bytes: u64,
 }
 
 /// A process of this machine.
@@ -60,7 +63,31 @@ impl Observed {
         Some(Usage {
             cpu: Duration::from_nanos(ticks * (1_000_000_000 / per_second)),
             memory_bytes: stat.rss * procfs::page_size(),
+            written_bytes: self.0.io().map_or(0, |io| io.write_bytes),
         })
+    }
+
+    /// Where its threads may run: lists of processors, each told once.
+    pub(crate) fn processors(&self) -> Option<String> {
+        let tasks = self.0.tasks().ok()?.flatten();
+        let lists = tasks.filter_map(|task| task.status().ok()?.cpus_allowed_list);
+        let lists = lists.map(|list| {
+            let ranges = list.into_iter().map(|(from, to)| {
+                if from == to {
+                    from.to_string()
+                } else {
+                    format!("{from}-{to}")
+                }
+            });
+            ranges.collect::<Vec<_>>().join(",")
+        });
+        let distinct: BTreeSet<String> = lists.collect();
+        (!distinct.is_empty()).then(|| distinct.into_iter().collect::<Vec<_>>().join(" and "))
+    }
+
+    /// The words that it was started with.
+    pub(crate) fn command(&self) -> Option<String> {
+        Some(self.0.cmdline().ok()?.join(" "))
     }
 }
 
@@ -77,6 +104,7 @@ mod tests {
         let found = Observed::listening_at(&address).unwrap();
         assert_eq!(found.0.pid(), Process::myself().unwrap().pid());
         assert!(found.usage().unwrap().memory_bytes > 0);
+        assert!(!found.processors().unwrap().is_empty());
         drop(listener);
         assert!(Observed::listening_at(&address).is_none());
         assert!(Observed::listening_at("192.0.2.1:80").is_none());

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::driver::Receipt;
 use crate::error::BenchError;
 use crate::histogram::Times;
 use crate::limits::{ERROR_KINDS_MAX, INTERVAL_MIN, INTERVALS_MAX};
+use crate::stages::StageTimes;
 
 /// When is measured, in time since the run began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,7 @@ pub(crate) struct Window {
     pub(crate) from: Duration,
     /// The end of everything.
     pub(crate) until: Duration,
+    step: Duration,
 }
 
 impl Window {
@@ -21,6 +24,15 @@ impl Window {
         Self {
             from: warm_up,
             until: warm_up + duration,
+            step: (duration / INTERVALS_MAX).max(INTERVAL_MIN),
+        }
+    }
+
+    /// The same, ended before its time.
+    fn cut(self, at: Duration) -> Self {
+        Self {
+            until: at.clamp(self.from, self.until),
+            ..self
         }
     }
 
@@ -34,10 +46,10 @@ impl Window {
 
     /// The length of a step.
     pub(crate) fn step(&self) -> Duration {
-        (self.duration() / INTERVALS_MAX).max(INTERVAL_MIN)
+        self.step
     }
 
-    fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         let steps = self.duration().as_nanos().div_ceil(self.step().as_nanos());
         usize::try_from(steps).unwrap_or(1).max(1)
     }
@@ -108,6 +120,7 @@ pub(crate) struct Recorder {
     pub(crate) response: Times,
     pub(crate) service: Times,
     pub(crate) end_to_end: Times,
+    pub(crate) stages: StageTimes,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -137,6 +150,7 @@ impl Recorder {
             response: Times::new()?,
             service: Times::new()?,
             end_to_end: Times::new()?,
+            stages: StageTimes::default(),
             steps: vec![step; window.steps()],
         })
     }
@@ -155,7 +169,7 @@ impl Recorder {
     }
 
     /// A request was answered.
-    pub(crate) fn answered(&mut self, request: Answered) {
+    pub(crate) fn answered(&mut self, request: Answered, receipt: Option<&Receipt>) {
         let counts = match self.belongs {
             Belongs::Due => self.window.holds(request.answered),
             Belongs::Within => {
@@ -178,6 +192,9 @@ impl Recorder {
         if is_timed {
             let response = request.answered.saturating_sub(request.intended);
             self.response.record(response);
+            if let Some(receipt) = receipt {
+                self.stages.record(response, receipt);
+            }
             self.service
                 .record(request.answered.saturating_sub(request.sent));
             if let Some(step) = self.window.step_of(request.intended) {
@@ -201,6 +218,12 @@ impl Recorder {
         }
     }
 
+    /// Forgets the time behind `at`, when the run was ended before its time: nothing was sent any more.
+    pub(crate) fn cut(&mut self, at: Duration) {
+        self.window = self.window.cut(at);
+        self.steps.truncate(self.window.steps());
+    }
+
     /// Takes what another worker has seen in the same window.
     pub(crate) fn merge(&mut self, other: &Self) -> Result<(), BenchError> {
         self.requests += other.requests;
@@ -218,6 +241,7 @@ impl Recorder {
         self.response.merge(&other.response)?;
         self.service.merge(&other.service)?;
         self.end_to_end.merge(&other.end_to_end)?;
+        self.stages.merge(&other.stages);
         for (step, others) in self.steps.iter_mut().zip(&other.steps) {
             step.requests += others.requests;
             step.bytes += others.bytes;

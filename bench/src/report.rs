@@ -5,11 +5,11 @@ mod page;
 mod plot;
 #[cfg(test)]
 pub(crate) mod samples;
-mod tables;
+pub mod tables;
 
 use std::fmt::Write;
 
-use self::axis::{Axis, duration, plain_count};
+use self::axis::{Axis, binary_bytes, duration, plain_count};
 use self::plot::{Dash, Plot, Series};
 pub(crate) use self::tables::point_name;
 use crate::result::{Interval, Point, RunResult};
@@ -42,6 +42,7 @@ pub(crate) fn html(result: &RunResult) -> String {
             percentiles(group),
             latency_over_time(group),
             throughput_over_time(group),
+            memory_over_time(group),
         ];
         for plot in plots.into_iter().flatten() {
             body.push_str(&plot.html());
@@ -85,7 +86,8 @@ type Line<T> = (&'static str, Dash, fn(&T) -> Option<u64>);
 fn latency_over_time(group: &[&Point]) -> Option<Plot> {
     let mut series = Vec::new();
     for point in group {
-        let lines: [Line<Interval>; 3] = [
+        let lines: [Line<Interval>; 4] = [
+            ("p99.9", Dash::DashDotted, |one| one.response_p999_ns),
             ("p99", Dash::Solid, |one| one.response_p99_ns),
             ("p50", Dash::Dashed, |one| one.response_p50_ns),
             ("slowest", Dash::Dotted, |one| one.response_max_ns),
@@ -136,6 +138,31 @@ fn throughput_over_time(group: &[&Point]) -> Option<Plot> {
         Axis::from_zero(
             "requests answered a second",
             plain_count,
+            series.iter().flat_map(Series::ys),
+        ),
+        series,
+    )
+}
+
+fn memory_over_time(group: &[&Point]) -> Option<Plot> {
+    let series: Vec<Series> = group
+        .iter()
+        .filter_map(|point| {
+            let repetition = point.repetitions.first()?;
+            let points = repetition.intervals.iter().filter_map(|interval| {
+                let bytes = interval.server_memory_bytes?;
+                Some((interval.at_s + interval.length_s, as_f64(bytes)))
+            });
+            Some(Series::new(&point.target, points))
+        })
+        .filter(|series| series.len() > 1)
+        .collect();
+    Plot::new(
+        "Memory of the server over time (first repetition)",
+        Axis::time("time of the measurement", &series),
+        Axis::from_zero(
+            "resident memory",
+            binary_bytes,
             series.iter().flat_map(Series::ys),
         ),
         series,

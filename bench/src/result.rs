@@ -8,7 +8,7 @@ use crate::driver::{Counters, DriverKind, Durability};
 use crate::spread::Spread;
 
 /// The version of this form; a reader refuses another one.
-pub const RESULT_FORMAT: u32 = 1;
+pub const RESULT_FORMAT: u32 = 2;
 
 /// One run of the harness: some targets, each at the same points, several times and in turns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct RunResult {
     pub points: Vec<Point>,
     /// What a reader should know, in sentences.
     pub notes: Vec<String>,
+    /// Why not all was measured; none when it was.
+    pub ended_early: Option<String>,
 }
 
 /// A system that was loaded.
@@ -80,8 +82,8 @@ pub struct Point {
     /// All repetitions together.
     #[serde(flatten)]
     pub summary: Summary,
-    /// The figures beside those of the first target at this point, repetition by repetition; none for the first target.
-    pub ratio: Option<Ratio>,
+    /// The figures beside those of others that took turns with it, repetition by repetition.
+    pub ratios: Vec<Ratio>,
     /// Each repetition.
     pub repetitions: Vec<Repetition>,
 }
@@ -107,6 +109,10 @@ pub struct Summary {
     pub errors: u64,
     /// Whether every repetition is valid.
     pub is_valid: bool,
+    /// Whether the generator of a closed loop had little time to spare: its figures are of the pair.
+    pub is_generator_bound: bool,
+    /// Where the time of the requests went, by how long they took; empty without receipts.
+    pub stages: Vec<StageBand>,
     /// The spread over the repetitions.
     pub spread: SummarySpread,
 }
@@ -128,10 +134,25 @@ pub struct SummarySpread {
     pub server_cpu_us_per_request: Option<Spread>,
 }
 
-/// Figures divided by those of the first target, pair by pair of repetitions that followed each other.
+/// Requests between two percentiles of the response time, and where their time went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageBand {
+    /// The lower percentile.
+    pub from_percentile: f64,
+    /// The upper percentile.
+    pub to_percentile: f64,
+    /// How many requests there are.
+    pub requests: u64,
+    /// Their mean response time.
+    pub response_mean_ns: u64,
+    /// What each stage took of it, on average: the server's stages in their order, then all that is none of them.
+    pub stages_mean_ns: Vec<(String, u64)>,
+}
+
+/// Figures divided by those of another one, pair by pair of repetitions that followed each other.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ratio {
-    /// Name of the target that the figures are divided by.
+    /// What the figures are divided by: the name of a target, with what it did if that differs.
     pub to: String,
     /// Of requests a second: more is better.
     pub requests_per_s: Option<Spread>,
@@ -141,6 +162,18 @@ pub struct Ratio {
     pub response_p50: Option<Spread>,
     /// Of 99th percentiles of response times: less is better.
     pub response_p99: Option<Spread>,
+    /// Of 99.9th percentiles of response times: less is better.
+    pub response_p999: Option<Spread>,
+    /// Of median end-to-end times: less is better.
+    pub end_to_end_p50: Option<Spread>,
+    /// Of 99th percentiles of end-to-end times: less is better.
+    pub end_to_end_p99: Option<Spread>,
+    /// Not divided but taken away: how much longer the median response time is, in nanoseconds.
+    pub response_p50_more_ns: Option<Spread>,
+    /// Not divided but taken away: how much more CPU time the server takes for a request, in microseconds.
+    pub server_cpu_more_us: Option<Spread>,
+    /// Of bytes a second of what went on beside the load, by the bytes a second of the other one.
+    pub background_bytes_per_s: Option<Spread>,
 }
 
 /// Percentiles of a histogram, in nanoseconds. One that has fewer than 100 samples above it is none.
@@ -210,6 +243,10 @@ pub struct Repetition {
     pub counters_before: Counters,
     /// See `counters_before`.
     pub counters_after: Counters,
+    /// CPU time of the server while nobody asked it for anything, as a part of one processor, where that was looked at.
+    pub idle_cpu_share: Option<f64>,
+    /// How long a restart took, where there was one.
+    pub restart: Option<Restart>,
     /// What happened when, in equal steps.
     pub intervals: Vec<Interval>,
     /// Bytes a second of what went on beside the load, such as a cold reader.
@@ -227,6 +264,19 @@ pub struct ServerUse {
     pub cpu_share: f64,
     /// Memory at the end (resident set), in bytes.
     pub memory_bytes: u64,
+    /// Bytes that it had written to the device.
+    pub written_bytes: u64,
+}
+
+/// A broker that was killed with work under way and started again, in seconds from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Until it took a connection and told its topics.
+    pub answers_s: f64,
+    /// Until each partition had taken a batch.
+    pub all_partitions_s: f64,
+    /// Bytes that were in its log.
+    pub log_bytes: u64,
 }
 
 /// A step of time.
@@ -244,6 +294,14 @@ pub struct Interval {
     pub response_p50_ns: Option<u64>,
     /// The 99th percentile, if there are enough.
     pub response_p99_ns: Option<u64>,
+    /// The 99.9th percentile, if there are enough.
+    pub response_p999_ns: Option<u64>,
     /// The slowest; none when no request was due.
     pub response_max_ns: Option<u64>,
+    /// Memory of the server at its end (resident set), in bytes; none when that is not known, as what follows.
+    pub server_memory_bytes: Option<u64>,
+    /// Bytes that the server had written to the device in it.
+    pub server_written_bytes: Option<u64>,
+    /// CPU time of the server in it, as a part of one processor.
+    pub server_cpu_share: Option<f64>,
 }

@@ -1,14 +1,15 @@
 //! The scenarios: which points are measured, and what is said of them.
 
 mod hostile;
+mod restart;
 mod search;
 
 pub use self::hostile::Crowd;
 use crate::error::BenchError;
 use crate::load::{Load, Shape};
 use crate::schedule::Arrivals;
-use crate::session::{PointPlan, PointWork, Session};
-use crate::settings::Scenario;
+use crate::session::{AppendTo, Beside, Lane, PointPlan, PointWork, READ_DEPTH, Session};
+use crate::settings::{BenchSettings, ReadFrom, Scenario, Vary};
 
 /// In-flight requests on a connection when the most that a target can take is looked for.
 const PROBE_IN_FLIGHT: usize = 16;
@@ -36,7 +37,7 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<(), BenchError> {
             };
             every(session, &extra).await
         }
-        Scenario::Consume { is_decoding } => consume(session, *is_decoding).await,
+        Scenario::Consume { is_decoding, from } => consume(session, *is_decoding, *from).await,
         Scenario::RateLadder => rate_ladder(session).await,
         Scenario::SloSearch { p99_max, steps } => {
             search::slo_search(session, *p99_max, *steps).await
@@ -44,6 +45,8 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<(), BenchError> {
         Scenario::ColdReader => cold_reader(session).await,
         Scenario::Partitions { counts } => partitions(session, counts).await,
         Scenario::Hostile(crowd) => hostile::run(session, *crowd).await,
+        Scenario::Append { counts } => append(session, counts).await,
+        Scenario::Restart { counts, broker } => restart::restart(session, counts, broker).await,
     }
 }
 
@@ -53,17 +56,50 @@ struct Extra {
     phase: String,
     partitions: Option<u32>,
     is_followed: bool,
-    has_cold_reader: bool,
+    is_idle_watched: bool,
     /// Instead of the loads of the settings.
     load: Option<Load>,
 }
 
-/// Every combination of what the settings vary.
+/// Every combination of what the settings vary: targets in turns, or the values of a setting.
 async fn every(session: &mut Session<'_>, extra: &Extra) -> Result<(), BenchError> {
     for plan in plans(session, extra) {
-        session.point(&plan).await?;
+        match &session.settings().vary {
+            None => session.point(&plan).await?,
+            Some(vary) => {
+                let lanes = varied(&plan, vary);
+                let repetitions = session.settings().timing.repetitions;
+                session.lanes(&lanes, repetitions).await?;
+            }
+        }
     }
     Ok(())
+}
+
+/// A lane for each value of a setting, beside that of the first one.
+fn varied(plan: &PointPlan, vary: &Vary) -> Vec<Lane> {
+    let lanes = vary.values.iter().enumerate().map(|(index, value)| {
+        let setting = format!("{}={value}", vary.name);
+        let phase = if plan.phase.is_empty() {
+            setting
+        } else {
+            format!("{}, {setting}", plan.phase)
+        };
+        Lane {
+            target: 0,
+            plan: PointPlan {
+                phase,
+                stream_setting: Some((vary.name.clone(), value.clone())),
+                ..plan.clone()
+            },
+            beside: if index == 0 {
+                Vec::new()
+            } else {
+                vec![Beside::Load(0)]
+            },
+        }
+    });
+    lanes.collect()
 }
 
 fn plans(session: &Session<'_>, extra: &Extra) -> Vec<PointPlan> {
@@ -73,31 +109,40 @@ fn plans(session: &Session<'_>, extra: &Extra) -> Vec<PointPlan> {
         .map_or_else(|| settings.loads(), |load| vec![load]);
     let partitions = extra.partitions.unwrap_or(settings.partitions);
     let mut plans = Vec::new();
-    for &record_bytes in &settings.record_bytes {
-        for &batch_records in &settings.batch_records {
-            for &connections in &settings.connections {
-                for &load in &loads {
-                    plans.push(PointPlan {
-                        phase: extra.phase.clone(),
-                        connections,
-                        partitions,
-                        work: PointWork::Produce {
-                            shape: Shape {
-                                record_bytes,
-                                batch_records,
-                                partitions,
-                                keys: settings.keys,
-                            },
-                            load,
-                            is_followed: extra.is_followed,
-                        },
-                        has_cold_reader: extra.has_cold_reader,
-                    });
-                }
+    for shape in shapes(settings, partitions) {
+        for &connections in &settings.connections {
+            for &load in &loads {
+                let work = PointWork::Produce {
+                    shape,
+                    load,
+                    is_followed: extra.is_followed,
+                };
+                plans.push(PointPlan {
+                    phase: extra.phase.clone(),
+                    is_idle_watched: extra.is_idle_watched,
+                    ..PointPlan::new(work, connections, partitions)
+                });
             }
         }
     }
     plans
+}
+
+/// Every request that the settings vary.
+fn shapes(settings: &BenchSettings, partitions: u32) -> Vec<Shape> {
+    let records = settings.record_bytes.iter();
+    let shapes = records.flat_map(|&record_bytes| {
+        settings
+            .batch_records
+            .iter()
+            .map(move |&batch_records| Shape {
+                record_bytes,
+                batch_records,
+                partitions,
+                keys: settings.keys,
+            })
+    });
+    shapes.collect()
 }
 
 async fn device(
@@ -119,16 +164,14 @@ async fn device(
         for &record_bytes in &settings.record_bytes {
             for &connections in connections {
                 for &depth in &settings.in_flight {
+                    let work = PointWork::Device {
+                        shape,
+                        record_bytes,
+                        depth,
+                    };
                     let plan = PointPlan {
                         phase: shape.name().to_owned(),
-                        connections,
-                        partitions: 1,
-                        work: PointWork::Device {
-                            shape,
-                            record_bytes,
-                            depth,
-                        },
-                        has_cold_reader: false,
+                        ..PointPlan::new(work, connections, 1)
                     };
                     session.point(&plan).await?;
                 }
@@ -138,29 +181,30 @@ async fn device(
     Ok(())
 }
 
-async fn consume(session: &mut Session<'_>, is_decoding: bool) -> Result<(), BenchError> {
+async fn consume(
+    session: &mut Session<'_>,
+    is_decoding: bool,
+    from: ReadFrom,
+) -> Result<(), BenchError> {
     let settings = session.settings();
-    for &record_bytes in &settings.record_bytes {
-        for &batch_records in &settings.batch_records {
-            for &connections in &settings.connections {
-                let plan = PointPlan {
-                    phase: String::new(),
-                    connections,
-                    partitions: settings.partitions,
-                    work: PointWork::Consume {
-                        shape: Shape {
-                            record_bytes,
-                            batch_records,
-                            partitions: settings.partitions,
-                            keys: settings.keys,
-                        },
-                        is_decoding,
-                    },
-                    has_cold_reader: false,
-                };
-                session.point(&plan).await?;
-            }
+    let partitions = settings.partitions;
+    for shape in shapes(settings, partitions) {
+        for &connections in &settings.connections {
+            let work = PointWork::Consume {
+                shape,
+                is_decoding,
+                from,
+            };
+            let plan = PointPlan::new(work, connections, partitions);
+            session.point(&plan).await?;
         }
+    }
+    if from == ReadFrom::Device {
+        session.note(format!(
+            "What is read is said to be on the device: {} MiB were written before, which must be more than the system \
+             and, where it uses it, the page cache can hold. The counters of ringlog tell what came from where.",
+            settings.fill_bytes >> 20
+        ));
     }
     Ok(())
 }
@@ -208,20 +252,48 @@ async fn most(session: &mut Session<'_>, target: usize) -> Result<f64, BenchErro
     Ok(most)
 }
 
+/// Each system without and with a reader of old data, in turns; raw programs read as well, to be compared with the
+/// reader.
 async fn cold_reader(session: &mut Session<'_>) -> Result<(), BenchError> {
     let settings = session.settings();
-    for has_cold_reader in [false, true] {
-        let phase = if has_cold_reader {
-            "with a cold reader"
-        } else {
-            "quiet"
-        };
-        let extra = Extra {
-            phase: phase.to_owned(),
-            has_cold_reader,
-            ..Extra::default()
-        };
-        every(session, &extra).await?;
+    for plan in plans(session, &Extra::default()) {
+        let mut lanes = Vec::new();
+        let mut raw = None;
+        for (target, spec) in settings.targets.iter().enumerate() {
+            if spec.driver.is_none() {
+                raw = Some(lanes.len());
+                lanes.push(Lane {
+                    target,
+                    plan: raw_reads(settings),
+                    beside: Vec::new(),
+                });
+            }
+        }
+        for (target, spec) in settings.targets.iter().enumerate() {
+            if spec.driver.is_none() {
+                continue;
+            }
+            let quiet = lanes.len();
+            for has_cold_reader in [false, true] {
+                let (phase, beside) = if has_cold_reader {
+                    let reader = raw.map(Beside::Background);
+                    let beside = std::iter::once(Beside::Load(quiet)).chain(reader);
+                    ("with a cold reader", beside.collect())
+                } else {
+                    ("quiet", Vec::new())
+                };
+                lanes.push(Lane {
+                    target,
+                    plan: PointPlan {
+                        phase: phase.to_owned(),
+                        has_cold_reader,
+                        ..plan.clone()
+                    },
+                    beside,
+                });
+            }
+        }
+        session.lanes(&lanes, settings.timing.repetitions).await?;
     }
     let mib = settings.fill_bytes >> 20;
     session.note(format!(
@@ -231,10 +303,57 @@ async fn cold_reader(session: &mut Session<'_>) -> Result<(), BenchError> {
     Ok(())
 }
 
+/// Reads of the size that a consumer asks for.
+fn raw_reads(settings: &BenchSettings) -> PointPlan {
+    let shape = ringlog_device::Shape::Read;
+    let work = PointWork::Device {
+        shape,
+        record_bytes: usize::try_from(settings.fetch_bytes).unwrap_or(usize::MAX),
+        depth: READ_DEPTH,
+    };
+    PointPlan {
+        phase: shape.name().to_owned(),
+        ..PointPlan::new(work, 1, 1)
+    }
+}
+
+/// The engine without a network beside raw writes; many logs at a time beside one.
+async fn append(session: &mut Session<'_>, counts: &[u32]) -> Result<(), BenchError> {
+    let settings = session.settings();
+    for &count in counts {
+        for shape in shapes(settings, count) {
+            for &in_flight in &settings.in_flight {
+                let lane = |target, to, beside| {
+                    let work = PointWork::Append {
+                        shape,
+                        in_flight,
+                        to,
+                    };
+                    Lane {
+                        target,
+                        plan: PointPlan::new(work, 1, count),
+                        beside,
+                    }
+                };
+                let mut lanes = Vec::new();
+                if count == 1 {
+                    lanes.push(lane(0, AppendTo::File, Vec::new()));
+                    lanes.push(lane(1, AppendTo::Log, vec![Beside::Load(0)]));
+                } else {
+                    lanes.push(lane(1, AppendTo::Log, Vec::new()));
+                }
+                session.lanes(&lanes, settings.timing.repetitions).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn partitions(session: &mut Session<'_>, counts: &[u32]) -> Result<(), BenchError> {
     for &count in counts {
         let extra = Extra {
             partitions: Some(count),
+            is_idle_watched: true,
             ..Extra::default()
         };
         every(session, &extra).await?;

@@ -1,19 +1,24 @@
 //! A session: targets take turns at a point, repetition by repetition, and each starts from the same state.
 
+mod append;
 mod fill;
 mod keep;
+mod ran;
 mod raw;
 
+pub(crate) use self::fill::{FILL_SHAPE, fill_requests, write_requests};
 pub(crate) use self::keep::write_result;
+pub(crate) use self::ran::of_restart;
+pub(crate) use self::raw::READ_DEPTH;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
 use crate::Progress;
-use crate::driver::{Counters, Driver, Durability, StreamSpec};
+use crate::driver::{Counters, Driver, DriverKind, Durability, ProducerSpec, StreamSpec};
 use crate::environment::environment;
 use crate::error::BenchError;
 use crate::load::{Load, Shape};
@@ -22,10 +27,11 @@ use crate::pin::placement;
 use crate::process::Observed;
 use crate::recorder::Window;
 use crate::result::{Point, PointSettings, RESULT_FORMAT, RunResult, TargetInfo};
-use crate::run::run;
-use crate::settings::BenchSettings;
-use crate::summary::{Limits, Measured, as_f64, ratio, repetition, summary};
-use crate::target::{Target, TargetKind};
+use crate::run::{run, watch_idle};
+use crate::settings::{BenchSettings, ReadFrom};
+use crate::stop::Stop;
+use crate::summary::{Limits, Measured, as_f64, background_ratio, ratio, repetition, summary};
+use crate::target::{Target, TargetKind, TargetSpec};
 use crate::warm::warm_memory;
 use crate::worker::{Plan, Work};
 
@@ -39,6 +45,43 @@ pub(crate) struct PointPlan {
     pub(crate) work: PointWork,
     /// Whether a reader of old data goes on beside.
     pub(crate) has_cold_reader: bool,
+    /// Whether the server is watched while nobody asks it for anything, too.
+    pub(crate) is_idle_watched: bool,
+    /// A setting of the stream, besides those that all have.
+    pub(crate) stream_setting: Option<(String, String)>,
+}
+
+impl PointPlan {
+    /// Work with nothing beside it.
+    pub(crate) fn new(work: PointWork, connections: usize, partitions: u32) -> Self {
+        Self {
+            phase: String::new(),
+            connections,
+            partitions,
+            work,
+            has_cold_reader: false,
+            is_idle_watched: false,
+            stream_setting: None,
+        }
+    }
+}
+
+/// One of those that take turns.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    pub(crate) target: usize,
+    pub(crate) plan: PointPlan,
+    /// Earlier lanes that its figures are put beside.
+    pub(crate) beside: Vec<Beside>,
+}
+
+/// What of two lanes is compared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beside {
+    /// The load of both.
+    Load(usize),
+    /// What went on beside the load of the later one, with the load of the earlier one.
+    Background(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +100,23 @@ pub(crate) enum PointWork {
         /// Of the requests that filled the stream.
         shape: Shape,
         is_decoding: bool,
+        from: ReadFrom,
     },
+    /// Appends in this process, without a network.
+    Append {
+        shape: Shape,
+        in_flight: usize,
+        to: AppendTo,
+    },
+}
+
+/// What is appended to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AppendTo {
+    /// Logs of the engine.
+    Log,
+    /// A file, with a raw program.
+    File,
 }
 
 /// A target with what is open of it.
@@ -82,6 +141,7 @@ pub(crate) struct Session<'a> {
     points: Vec<Point>,
     notes: Vec<String>,
     started: (SystemTime, Instant),
+    stop: Stop,
 }
 
 impl<'a> Session<'a> {
@@ -89,20 +149,12 @@ impl<'a> Session<'a> {
     pub(crate) async fn open(
         settings: &'a BenchSettings,
         progress: Progress<'a>,
-    ) -> Result<Self, BenchError> {
-        let targets = settings.targets.iter();
-        let targets = targets.map(|spec| Target::new(spec.clone(), &settings.dir));
-        Self::open_targets(settings, targets.collect(), progress).await
-    }
-
-    pub(crate) async fn open_targets(
-        settings: &'a BenchSettings,
-        targets: Vec<Target>,
-        progress: Progress<'a>,
+        stop: Stop,
     ) -> Result<Self, BenchError> {
         settings.check()?;
-        let mut opened = Vec::with_capacity(targets.len());
-        for target in targets {
+        let mut opened = Vec::with_capacity(settings.targets.len());
+        for spec in &settings.targets {
+            let target = Target::new(spec.clone(), &settings.dir);
             let spec = &target.spec;
             progress(&format!("connecting to {spec}"));
             let driver = target.driver().await?;
@@ -110,6 +162,7 @@ impl<'a> Session<'a> {
             if let Some(driver) = &driver {
                 let facts = driver.describe().await;
                 said.extend(facts.map_err(BenchError::of(&spec.label))?);
+                said.extend(placed(spec));
             }
             let info = TargetInfo {
                 name: spec.label.clone(),
@@ -134,7 +187,13 @@ impl<'a> Session<'a> {
             points: Vec::new(),
             notes: Vec::new(),
             started: (SystemTime::now(), Instant::now()),
+            stop,
         })
+    }
+
+    /// Says what is done now.
+    pub(crate) fn tell(&mut self, what: &str) {
+        (self.progress)(what);
     }
 
     pub(crate) fn settings(&self) -> &'a BenchSettings {
@@ -166,22 +225,50 @@ impl<'a> Session<'a> {
             .map(drop)
     }
 
-    /// Measures some targets at a point, in turns; gives their points.
+    /// Measures some targets at a point, in turns, beside the first of them; gives their points.
     pub(crate) async fn point_of(
         &mut self,
         plan: &PointPlan,
         targets: &[usize],
         repetitions: u32,
     ) -> Result<Vec<Point>, BenchError> {
-        let mut measured: Vec<Vec<Measured>> = targets.iter().map(|_| Vec::new()).collect();
+        let lanes = targets.iter().enumerate().map(|(index, &target)| Lane {
+            target,
+            plan: plan.clone(),
+            beside: if index == 0 {
+                Vec::new()
+            } else {
+                vec![Beside::Load(0)]
+            },
+        });
+        self.lanes(&lanes.collect::<Vec<_>>(), repetitions).await
+    }
+
+    /// Measures lanes in turns; gives a point for each. Whatever ends it before its time, what was measured is kept.
+    pub(crate) async fn lanes(
+        &mut self,
+        lanes: &[Lane],
+        repetitions: u32,
+    ) -> Result<Vec<Point>, BenchError> {
+        let mut measured: Vec<Vec<Measured>> = lanes.iter().map(|_| Vec::new()).collect();
         self.points_begun += 1;
-        let filled = self.fill_for(plan, targets).await?;
+        let ended = self.take_turns(lanes, repetitions, &mut measured).await;
+        let points = self.points_of(lanes, &measured)?;
+        self.points.extend(points.iter().cloned());
+        ended.map(|()| points)
+    }
+
+    async fn take_turns(
+        &mut self,
+        lanes: &[Lane],
+        repetitions: u32,
+        measured: &mut [Vec<Measured>],
+    ) -> Result<(), BenchError> {
+        let filled = self.fill_for(lanes).await?;
         for number in 1..=repetitions {
-            for (&target, (measured, filled)) in
-                targets.iter().zip(measured.iter_mut().zip(&filled))
-            {
-                let name = &self.targets[target].info.name;
-                let what = plan.describe();
+            for (index, lane) in lanes.iter().enumerate() {
+                let name = &self.targets[lane.target].info.name;
+                let what = lane.plan.describe();
                 (self.progress)(&format!("{name}, {what}: run {number} of {repetitions}"));
                 let bytes = self.settings.warm_memory_bytes;
                 let warmed = tokio::task::spawn_blocking(move || warm_memory(bytes));
@@ -189,28 +276,76 @@ impl<'a> Session<'a> {
                     what: "warm memory",
                     reason: error.to_string(),
                 })?;
+                self.unless_stopped()?;
                 let began = SystemTime::now();
-                let mut one = self.run_once(plan, target, filled.as_ref()).await?;
-                self.keep(&mut one, began, target, number)?;
-                measured.push(one);
+                let stream = filled[index].as_ref();
+                let mut one = self.run_once(&lane.plan, lane.target, stream).await?;
+                // Ended in its warm-up, it has measured nothing.
+                if one.figures.elapsed_s > 0.0 {
+                    self.keep(&mut one, began, lane, index, number)?;
+                    measured[index].push(one);
+                }
+                self.unless_stopped()?;
             }
         }
         for stream in filled.into_iter().flatten() {
             self.remove(&stream.name).await?;
         }
-        let mut points = Vec::with_capacity(targets.len());
-        for (index, (&target, of)) in targets.iter().zip(&measured).enumerate() {
-            let first = self.targets[targets[0]].info.name.clone();
+        Ok(())
+    }
+
+    pub(crate) fn unless_stopped(&self) -> Result<(), BenchError> {
+        if self.stop.is_told() {
+            return Err(BenchError::Stopped);
+        }
+        Ok(())
+    }
+
+    /// The points of lanes that have something to tell.
+    fn points_of(
+        &self,
+        lanes: &[Lane],
+        measured: &[Vec<Measured>],
+    ) -> Result<Vec<Point>, BenchError> {
+        let mut points = Vec::with_capacity(lanes.len());
+        for (lane, of) in lanes.iter().zip(measured) {
+            if of.is_empty() {
+                continue;
+            }
+            let ratios = lane.beside.iter().map(|beside| match *beside {
+                Beside::Load(first) => ratio(&self.lane_name(&lanes[first]), &measured[first], of),
+                Beside::Background(first) => {
+                    background_ratio(&self.lane_name(&lanes[first]), &measured[first], of)
+                }
+            });
+            let settings = lane.plan.settings(self.settings.durability);
+            let mut summary = summary(of)?;
+            // On a schedule it is the late sends that say so.
+            summary.is_generator_bound &= settings.rate.is_none();
             points.push(Point {
-                target: self.targets[target].info.name.clone(),
-                settings: plan.settings(self.settings.durability),
-                summary: summary(of)?,
-                ratio: (index > 0).then(|| ratio(&first, &measured[0], of)),
+                target: self.targets[lane.target].info.name.clone(),
+                settings,
+                summary,
+                ratios: ratios.collect(),
                 repetitions: of.iter().map(|one| one.figures.clone()).collect(),
             });
         }
-        self.points.extend(points.iter().cloned());
         Ok(points)
+    }
+
+    /// A lane in few words.
+    fn lane_name(&self, lane: &Lane) -> String {
+        let name = &self.targets[lane.target].info.name;
+        if lane.plan.phase.is_empty() {
+            name.clone()
+        } else {
+            format!("{name}, {}", lane.plan.phase)
+        }
+    }
+
+    /// Takes a point that was measured elsewhere.
+    pub(crate) fn push_point(&mut self, point: Point) {
+        self.points.push(point);
     }
 
     async fn run_once(
@@ -222,8 +357,18 @@ impl<'a> Session<'a> {
         let settings = self.settings;
         let window = Window::new(settings.timing.warm_up, settings.timing.duration);
         let open = &self.targets[target];
-        let TargetKind::System(connector) = &open.target.kind else {
-            return raw::run(plan, &open.target, settings).await;
+        let connector = match &open.target.kind {
+            TargetKind::System(connector) => connector,
+            TargetKind::Raw(dir) => {
+                return match plan.work {
+                    PointWork::Append {
+                        shape,
+                        in_flight,
+                        to: AppendTo::Log,
+                    } => append::run(shape, in_flight, dir, settings).await,
+                    _ => raw::run(plan, dir, settings).await,
+                };
+            }
         };
         let connector = Arc::clone(connector);
         let bootstrap = open.info.bootstrap.clone();
@@ -232,8 +377,8 @@ impl<'a> Session<'a> {
         let stream = match filled {
             Some(stream) => stream.clone(),
             None => {
-                self.create(target, plan.partitions, settings.durability)
-                    .await?
+                let setting = plan.stream_setting.as_ref();
+                self.create(target, plan.partitions, setting).await?
             }
         };
         let work = match &plan.work {
@@ -246,13 +391,15 @@ impl<'a> Session<'a> {
                 load: *load,
                 follow_bytes: is_followed.then_some(settings.fetch_bytes),
             },
-            PointWork::Consume { is_decoding, shape } => Work::Consume {
+            PointWork::Consume {
+                is_decoding, shape, ..
+            } => Work::Consume {
                 fetch_bytes: settings.fetch_bytes,
                 is_decoding: *is_decoding,
                 records: self.fill_records(*shape),
             },
-            PointWork::Device { .. } => {
-                let message = format!("{label} is no raw program").to_owned();
+            PointWork::Device { .. } | PointWork::Append { .. } => {
+                let message = format!("{label} is not in this process");
                 return Err(BenchError::Settings(message));
             }
         };
@@ -261,6 +408,9 @@ impl<'a> Session<'a> {
             connector,
             stream: stream.clone(),
             work,
+            producer: ProducerSpec {
+                wants_receipts: settings.wants_receipts,
+            },
             connections: plan.connections,
             window,
             workers: settings.workers,
@@ -273,7 +423,7 @@ impl<'a> Session<'a> {
                 work: Work::Consume {
                     fetch_bytes: settings.fetch_bytes,
                     is_decoding: false,
-                    records: self.fill_records(fill::COLD),
+                    records: self.fill_records(FILL_SHAPE),
                 },
                 connections: 1,
                 workers: 1,
@@ -283,8 +433,14 @@ impl<'a> Session<'a> {
         };
         let server = Observed::listening_at(&bootstrap);
         let before = self.counters(target).await;
-        let (seen, beside) = run(planned, beside, server.as_ref()).await?;
+        let (seen, beside) = run(planned, beside, server.as_ref(), &self.stop).await?;
         let after = self.counters(target).await;
+        let idle = match &server {
+            Some(server) if plan.is_idle_watched => {
+                watch_idle(server, settings.timing.duration, &self.stop).await
+            }
+            _ => None,
+        };
         if filled.is_none() {
             self.remove(&stream.name).await?;
         }
@@ -294,8 +450,9 @@ impl<'a> Session<'a> {
         let mut measured = repetition(seen, limits);
         measured.figures.counters_before = before;
         measured.figures.counters_after = after;
+        measured.figures.idle_cpu_share = idle;
         if let Some(beside) = beside {
-            let bytes_per_s = as_f64(beside.bytes) / window.duration().as_secs_f64();
+            let bytes_per_s = as_f64(beside.bytes) / measured.figures.elapsed_s.max(1e-9);
             measured.figures.background_bytes_per_s = Some(bytes_per_s);
         }
         Ok(measured)
@@ -308,7 +465,7 @@ impl<'a> Session<'a> {
             return Counters::new();
         };
         let mut counted = driver.counters().await.unwrap_or_default();
-        if open.info.driver == Some(crate::driver::DriverKind::Ringlog) {
+        if open.info.driver == Some(DriverKind::Ringlog) {
             let admin = self.settings.admin.as_deref();
             counted.extend(counters(&open.info.bootstrap, admin).await);
         }
@@ -319,15 +476,17 @@ impl<'a> Session<'a> {
         &mut self,
         target: usize,
         partitions: u32,
-        durability: Durability,
+        setting: Option<&(String, String)>,
     ) -> Result<StreamSpec, BenchError> {
         self.streams_made += 1;
         let name = format!("bench-{}-{}", std::process::id(), self.streams_made);
+        let mut settings = self.settings.stream_settings.clone();
+        settings.extend(setting.cloned());
         let stream = StreamSpec {
             name,
             partitions,
-            durability,
-            settings: self.settings.stream_settings.clone(),
+            durability: self.settings.durability,
+            settings,
         };
         let open = &self.targets[target];
         if let Some(driver) = &open.driver {
@@ -368,10 +527,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// All that was measured.
-    pub(crate) fn result(&mut self) -> RunResult {
+    /// All that was measured, and why there is not more.
+    pub(crate) fn result(
+        &mut self,
+        outcome: Result<(), BenchError>,
+    ) -> Result<RunResult, BenchError> {
+        let ended_early = match outcome {
+            Ok(()) => None,
+            Err(error) if self.points.is_empty() => return Err(error),
+            Err(error) => Some(error.to_string()),
+        };
         let (began, since) = self.started;
-        RunResult {
+        Ok(RunResult {
             format: RESULT_FORMAT,
             scenario: self.settings.scenario.name().to_owned(),
             command: self.settings.command.clone(),
@@ -382,7 +549,8 @@ impl<'a> Session<'a> {
             targets: self.targets.iter().map(|open| open.info.clone()).collect(),
             points: std::mem::take(&mut self.points),
             notes: std::mem::take(&mut self.notes),
-        }
+            ended_early,
+        })
     }
 
     fn said_settings(&self) -> BTreeMap<String, String> {
@@ -395,6 +563,12 @@ impl<'a> Session<'a> {
             "closed loop: percentiles leave out the requests that were not sent while the target stalled".to_owned()
         } else {
             format!("on a schedule, {} arrivals", settings.arrivals)
+        };
+        let raw_programs = if settings.raw_spin.is_zero() {
+            format!("{}, sleeping when idle", cpu(placement.server_cpu))
+        } else {
+            let (cpu, spin) = (cpu(placement.server_cpu), settings.raw_spin);
+            format!("{cpu}, spinning for {spin:?} before sleeping")
         };
         let warmed = settings.warm_memory_bytes >> 20;
         let keys = settings
@@ -410,6 +584,7 @@ impl<'a> Session<'a> {
             ),
             ("durability", settings.durability.to_string()),
             ("payload", "random bytes".to_owned()),
+            ("replication", "none: one copy".to_owned()),
             ("keys", keys),
             (
                 "generator",
@@ -419,7 +594,7 @@ impl<'a> Session<'a> {
                     cpu(placement.client_cpu)
                 ),
             ),
-            ("raw server", cpu(placement.server_cpu)),
+            ("raw programs", raw_programs),
             ("memory touched before each run", format!("{warmed} MiB")),
             (
                 "late",
@@ -441,7 +616,7 @@ impl<'a> Session<'a> {
 }
 
 impl PointPlan {
-    fn settings(&self, durability: Durability) -> PointSettings {
+    pub(crate) fn settings(&self, durability: Durability) -> PointSettings {
         let (record_bytes, batch_records, in_flight, rate) = match &self.work {
             PointWork::Device {
                 record_bytes,
@@ -458,6 +633,14 @@ impl PointPlan {
             PointWork::Consume { shape, .. } => {
                 (shape.record_bytes, shape.batch_records, Some(1), None)
             }
+            PointWork::Append {
+                shape, in_flight, ..
+            } => (
+                shape.record_bytes,
+                shape.batch_records,
+                Some(*in_flight),
+                None,
+            ),
         };
         PointSettings {
             phase: self.phase.clone(),
@@ -497,5 +680,21 @@ impl PointPlan {
     }
 }
 
-/// How long a stream may take to be filled without a word.
-const FILL_TELL: Duration = Duration::from_millis(500);
+/// Where a system runs, as far as that can be seen from here.
+fn placed(spec: &TargetSpec) -> Vec<(String, String)> {
+    let Some(server) = Observed::listening_at(&spec.bootstrap) else {
+        return vec![("host".to_owned(), "not this one".to_owned())];
+    };
+    let mut said = vec![("host".to_owned(), "the generator's".to_owned())];
+    let processors = server.processors();
+    said.extend(processors.map(|list| ("threads on processors".to_owned(), list)));
+    // What others are started with may be nobody's business.
+    if spec.driver == Some(DriverKind::Ringlog) {
+        said.extend(
+            server
+                .command()
+                .map(|words| ("started as".to_owned(), words)),
+        );
+    }
+    said
+}

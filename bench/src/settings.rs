@@ -26,6 +26,8 @@ pub enum Scenario {
     Consume {
         /// Whether records are looked at one by one.
         is_decoding: bool,
+        /// Where what is read lies.
+        from: ReadFrom,
     },
     /// Requests are sent, and consumers follow: the time of each record from producer to consumer.
     EndToEnd,
@@ -51,6 +53,45 @@ pub enum Scenario {
     Soak,
     /// A producer alone, then among clients that are no good.
     Hostile(Crowd),
+    /// The engine without a network beside raw writes: appends to logs in this process.
+    Append {
+        /// How many logs are appended to at the same time, one point for each.
+        counts: Vec<u32>,
+    },
+    /// A broker is killed with work under way and started again.
+    Restart {
+        /// How many partitions it has, one point for each.
+        counts: Vec<u32>,
+        /// How it is started.
+        broker: BrokerCommand,
+    },
+}
+
+/// Where what a consumer reads lies, which says what raw program stands beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// In the system's memory, if so much fits: beside answers from memory over TCP.
+    Memory,
+    /// On the device: beside direct reads.
+    Device,
+}
+
+/// A program that is started as a broker of ringlog: address and data directory are added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its words, as far as whoever measures has some.
+    pub arguments: Vec<String>,
+}
+
+/// A setting of streams that takes several values in turns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vary {
+    /// Its name, in the system's own words.
+    pub name: String,
+    /// Its values: figures of the others are put beside those of the first.
+    pub values: Vec<String>,
 }
 
 impl Scenario {
@@ -69,6 +110,8 @@ impl Scenario {
             Self::Connections => "connections",
             Self::Hostile(_) => "hostile",
             Self::Soak => "soak",
+            Self::Append { .. } => "append",
+            Self::Restart { .. } => "restart",
         }
     }
 }
@@ -93,6 +136,8 @@ pub struct BenchSettings {
     pub targets: Vec<TargetSpec>,
     /// Where raw programs make their files: on the device of the systems' data.
     pub dir: PathBuf,
+    /// How long raw programs that serve spin before they sleep.
+    pub raw_spin: Duration,
     /// Sizes of a record's value.
     pub record_bytes: Vec<usize>,
     /// Records of a request.
@@ -113,12 +158,18 @@ pub struct BenchSettings {
     pub durability: Durability,
     /// Settings of the streams in the system's own words.
     pub stream_settings: Vec<(String, String)>,
+    /// A setting of the streams that takes several values in turns.
+    pub vary: Option<Vary>,
+    /// Whether the system is asked where its time went, with every request.
+    pub wants_receipts: bool,
     /// Bytes that one poll of a consumer asks for.
     pub fetch_bytes: u32,
     /// Bytes that are written before something is read.
     pub fill_bytes: u64,
     /// How often, and for how long.
     pub timing: Timing,
+    /// Bytes that a log keeps, for the engine without a network.
+    pub retention_bytes: u64,
     /// Threads of the generator.
     pub workers: u32,
     /// Memory that is touched before each repetition; 0 touches none.
@@ -179,15 +230,15 @@ impl BenchSettings {
         if !(0.0..=1.0).contains(&self.late_share_max) {
             return refuse("--late-limit is a part, from 0 to 1".to_owned());
         }
-        let most_partitions = match &self.scenario {
-            Scenario::Partitions { counts } => counts.iter().copied().max().unwrap_or(0),
-            _ => self.partitions,
+        let counts = match &self.scenario {
+            Scenario::Partitions { counts }
+            | Scenario::Append { counts }
+            | Scenario::Restart { counts, .. } => counts.clone(),
+            _ => vec![self.partitions],
         };
-        within(
-            "partitions",
-            most_partitions as usize,
-            PARTITIONS_MAX as usize,
-        )?;
+        for count in counts {
+            within("partitions", count as usize, PARTITIONS_MAX as usize)?;
+        }
         if self.keys == Some(0) {
             return refuse("--keys must be at least 1".to_owned());
         }
@@ -211,6 +262,13 @@ impl BenchSettings {
                 ));
             }
         }
+        if let Some(Vary { name, values }) = &self.vary
+            && (values.len() < 2 || self.targets.len() > 1)
+        {
+            return refuse(format!(
+                "--vary {name}=…: it takes two values or more, and one target"
+            ));
+        }
         self.check_raw()
     }
 
@@ -220,17 +278,21 @@ impl BenchSettings {
             return Ok(());
         }
         let can = match self.scenario {
-            Scenario::Consume { .. } => true,
+            Scenario::Consume { .. } | Scenario::Append { .. } | Scenario::Restart { .. } => true,
             Scenario::Produce | Scenario::Connections => {
-                self.rates.is_empty() && self.durability == Durability::Sync
+                self.rates.is_empty() && self.durability != Durability::Default
             }
+            Scenario::EndToEnd => self.rates.is_empty() && self.durability == Durability::Sync,
+            // Beside the reader; the load needs a system.
+            Scenario::ColdReader => self.targets.iter().any(|target| target.driver.is_some()),
             _ => false,
         };
         if can {
             return Ok(());
         }
-        let message = "the target raw can be compared in consume, and in produce and connections as a closed loop \
-                       (without --rate) with --durability sync";
+        let message = "the target raw can be compared in consume and, beside another target, in cold-reader; and as a \
+                       closed loop (without --rate) in produce and connections with --durability sync, async or memory, \
+                       and in end-to-end with --durability sync";
         Err(BenchError::Settings(message.to_owned()))
     }
 }

@@ -4,8 +4,12 @@ use crate::error::BenchError;
 use crate::histogram::Times;
 use crate::recorder::Recorder;
 use crate::result::{Interval, Percentiles, Ratio, Repetition, Summary, SummarySpread};
-use crate::run::Seen;
+use crate::run::{Seen, StepUse};
 use crate::spread::Spread;
+use crate::stages::StageTimes;
+
+/// Part of its processor from which on the generator of a closed loop is said to be measured as well.
+const GENERATOR_BOUND: f64 = 0.9;
 
 /// A repetition with the histograms that its percentiles come from.
 pub(crate) struct Measured {
@@ -13,6 +17,7 @@ pub(crate) struct Measured {
     pub(crate) response: Times,
     pub(crate) service: Times,
     pub(crate) end_to_end: Times,
+    pub(crate) stages: StageTimes,
     /// Histograms of the response time by step, for the histogram log.
     pub(crate) steps: Vec<Times>,
 }
@@ -38,6 +43,7 @@ pub(crate) fn repetition(seen: Seen, limits: Limits) -> Measured {
         recorder,
         generator_cpu_share,
         server,
+        server_steps,
         missing,
     } = seen;
     let elapsed_s = recorder.window.duration().as_secs_f64();
@@ -92,7 +98,9 @@ pub(crate) fn repetition(seen: Seen, limits: Limits) -> Measured {
         server,
         counters_before: crate::driver::Counters::new(),
         counters_after: crate::driver::Counters::new(),
-        intervals: intervals(&recorder),
+        intervals: intervals(&recorder, &server_steps),
+        idle_cpu_share: None,
+        restart: None,
         background_bytes_per_s: None,
         hlog: None,
     };
@@ -101,6 +109,7 @@ pub(crate) fn repetition(seen: Seen, limits: Limits) -> Measured {
         response: recorder.response,
         service: recorder.service,
         end_to_end: recorder.end_to_end,
+        stages: recorder.stages,
         steps: recorder
             .steps
             .into_iter()
@@ -109,12 +118,13 @@ pub(crate) fn repetition(seen: Seen, limits: Limits) -> Measured {
     }
 }
 
-fn intervals(recorder: &Recorder) -> Vec<Interval> {
+fn intervals(recorder: &Recorder, server: &[StepUse]) -> Vec<Interval> {
     let window = recorder.window;
     let steps = recorder.steps.iter().zip(0_u32..);
     let intervals = steps.map(|(step, number)| {
         let at = window.step() * number;
         let length = window.step().min(window.duration().saturating_sub(at));
+        let server = server.get(number as usize);
         Interval {
             at_s: at.as_secs_f64(),
             length_s: length.as_secs_f64(),
@@ -122,7 +132,11 @@ fn intervals(recorder: &Recorder) -> Vec<Interval> {
             bytes: step.bytes,
             response_p50_ns: step.response.percentile(50.0),
             response_p99_ns: step.response.percentile(99.0),
+            response_p999_ns: step.response.percentile(99.9),
             response_max_ns: step.response.max_ns(),
+            server_memory_bytes: server.map(|used| used.memory_bytes),
+            server_written_bytes: server.map(|used| used.written_bytes),
+            server_cpu_share: server.map(|used| used.cpu_share),
         }
     });
     intervals.collect()
@@ -153,10 +167,11 @@ pub(crate) fn summary(measured: &[Measured]) -> Result<Summary, BenchError> {
     let (late, due) = figures
         .iter()
         .fold((0, 0), |(late, due), one| (late + one.late, due + one.due));
-    let server_cpu: Option<Vec<f64>> = figures
-        .iter()
-        .map(|one| Some(one.server?.cpu_s * 1e6 / as_f64(one.requests.max(1))))
-        .collect();
+    let server_cpu: Option<Vec<f64>> = figures.iter().map(|one| server_cpu_us(one)).collect();
+    let mut stages = StageTimes::default();
+    for one in measured {
+        stages.merge(&one.stages);
+    }
     Ok(Summary {
         requests_per_s: median(requests_per_s),
         records_per_s: median(spread(|one| one.records_per_s)),
@@ -171,6 +186,10 @@ pub(crate) fn summary(measured: &[Measured]) -> Result<Summary, BenchError> {
         },
         errors: figures.iter().map(|one| one.errors).sum(),
         is_valid: figures.iter().all(|one| one.invalid.is_empty()),
+        is_generator_bound: figures
+            .iter()
+            .any(|one| one.generator_cpu_share > GENERATOR_BOUND),
+        stages: stages.bands(),
         spread: SummarySpread {
             requests_per_s,
             bytes_per_s,
@@ -182,24 +201,55 @@ pub(crate) fn summary(measured: &[Measured]) -> Result<Summary, BenchError> {
     })
 }
 
-/// The figures of a target beside those of the first one, repetition by repetition: each pair ran one after the other.
+/// CPU time of the server for a request, in microseconds.
+fn server_cpu_us(one: &Repetition) -> Option<f64> {
+    Some(one.server?.cpu_s * 1e6 / as_f64(one.requests.max(1)))
+}
+
+/// The figures of one beside those of another, repetition by repetition: each pair ran one after the other.
 pub(crate) fn ratio(to: &str, first: &[Measured], other: &[Measured]) -> Ratio {
-    let of = |figure: fn(&Repetition) -> Option<f64>| {
+    let pairs = |figure: fn(&Repetition) -> Option<f64>, with: fn(f64, f64) -> Option<f64>| {
         let pairs = first.iter().zip(other);
-        let ratios: Option<Vec<f64>> = pairs
-            .map(|(first, other)| {
-                let (first, other) = (figure(&first.figures)?, figure(&other.figures)?);
-                (first > 0.0).then_some(other / first)
-            })
+        let all: Option<Vec<f64>> = pairs
+            .map(|(first, other)| with(figure(&first.figures)?, figure(&other.figures)?))
             .collect();
-        Spread::of(ratios?)
+        Spread::of(all?)
     };
+    let of = |figure| {
+        pairs(figure, |first, other| {
+            (first > 0.0).then_some(other / first)
+        })
+    };
+    let more = |figure| pairs(figure, |first, other| Some(other - first));
     Ratio {
         to: to.to_owned(),
         requests_per_s: of(|one| Some(one.requests_per_s)),
         bytes_per_s: of(|one| Some(one.bytes_per_s)),
         response_p50: of(|one| one.response_ns.p50.map(as_f64)),
         response_p99: of(|one| one.response_ns.p99.map(as_f64)),
+        response_p999: of(|one| one.response_ns.p999.map(as_f64)),
+        end_to_end_p50: of(|one| one.end_to_end_ns.as_ref()?.p50.map(as_f64)),
+        end_to_end_p99: of(|one| one.end_to_end_ns.as_ref()?.p99.map(as_f64)),
+        response_p50_more_ns: more(|one| one.response_ns.p50.map(as_f64)),
+        server_cpu_more_us: more(server_cpu_us),
+        background_bytes_per_s: None,
+    }
+}
+
+/// What went on beside a load, by the bytes a second of those that did only that.
+pub(crate) fn background_ratio(to: &str, first: &[Measured], other: &[Measured]) -> Ratio {
+    let pairs = first.iter().zip(other);
+    let ratios: Option<Vec<f64>> = pairs
+        .map(|(first, other)| {
+            let first = first.figures.bytes_per_s;
+            let beside = other.figures.background_bytes_per_s?;
+            (first > 0.0).then_some(beside / first)
+        })
+        .collect();
+    Ratio {
+        to: to.to_owned(),
+        background_bytes_per_s: ratios.and_then(Spread::of),
+        ..Ratio::default()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::BenchError;
 pub struct TargetSpec {
     /// What it is called in results.
     pub label: String,
-    /// The driver; none for the raw programs.
+    /// The driver; none for what runs in this process.
     pub driver: Option<DriverKind>,
     /// Where it is.
     pub bootstrap: String,
@@ -28,6 +28,24 @@ impl TargetSpec {
             label: "raw".to_owned(),
             driver: None,
             bootstrap: String::new(),
+        }
+    }
+
+    /// The engine without a network, in this process: it cannot be named, but has a scenario of its own.
+    #[must_use]
+    pub fn engine() -> Self {
+        Self {
+            label: "engine".to_owned(),
+            ..Self::raw()
+        }
+    }
+
+    /// A broker that is started by the harness itself: it cannot be named, but has a scenario of its own.
+    #[must_use]
+    pub fn broker() -> Self {
+        Self {
+            label: "broker".to_owned(),
+            ..Self::raw()
         }
     }
 
@@ -104,7 +122,7 @@ pub(crate) struct Target {
 #[derive(Clone)]
 pub(crate) enum TargetKind {
     System(Connector),
-    /// The raw programs, with their files in this directory.
+    /// What runs in this process, with its files in this directory.
     Raw(PathBuf),
 }
 

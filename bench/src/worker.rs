@@ -10,7 +10,7 @@ use tokio::sync::{Barrier, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
-use crate::driver::{ConsumerSpec, Driver, StreamSpec};
+use crate::driver::{ConsumerSpec, Driver, ProducerSpec, StreamSpec};
 use crate::error::BenchError;
 use crate::limits::DRAIN;
 use crate::load::{Load, Shape, Share, closed_loop, consume, follow, open_loop};
@@ -18,6 +18,7 @@ use crate::pacer::Pacer;
 use crate::pin::pin_generator;
 use crate::recorder::{Belongs, Recorder, Window};
 use crate::schedule::Schedule;
+use crate::stop::Stop;
 use crate::target::Connector;
 
 /// What is done to a system in one run.
@@ -46,6 +47,7 @@ pub(crate) struct Plan {
     pub(crate) connector: Connector,
     pub(crate) stream: StreamSpec,
     pub(crate) work: Work,
+    pub(crate) producer: ProducerSpec,
     pub(crate) connections: usize,
     pub(crate) window: Window,
     pub(crate) workers: u32,
@@ -84,6 +86,8 @@ pub(crate) struct Together {
     pub(crate) stopped: Arc<AtomicU64>,
     /// The run is given up.
     pub(crate) is_cancelled: Arc<AtomicBool>,
+    /// The run is to end before its time.
+    pub(crate) stop: Stop,
 }
 
 /// Starts a worker; it gives what it has seen, or why it could not.
@@ -167,7 +171,7 @@ async fn connect(plan: &Plan, worker: u32) -> Result<Connected, BenchError> {
     match plan.work {
         Work::Produce { follow_bytes, .. } => {
             for _ in 0..mine {
-                let producer = connected.driver.producer(&plan.stream).await;
+                let producer = connected.driver.producer(&plan.stream, plan.producer).await;
                 connected.producers.push(producer.map_err(of)?);
             }
             if let Some(fetch_bytes) = follow_bytes {
@@ -238,6 +242,7 @@ impl Running {
             acknowledged: Arc::clone(&self.together.acknowledged),
             begin: self.begin,
             seen: Rc::clone(&self.seen),
+            stop: self.together.stop.clone(),
         };
         let sent = if share.connections.is_empty() {
             Ok(())
@@ -264,7 +269,8 @@ impl Running {
         let together = self.together.clone();
         let (begin, seen) = (self.begin, Rc::clone(&self.seen));
         let workers = u64::from(self.plan.workers);
-        let latest = self.plan.window.until + DRAIN + DRAIN;
+        let stop = self.together.stop.clone();
+        let latest = Cell::new(self.plan.window.until + DRAIN + DRAIN);
         async move {
             let mine = Cell::new(0);
             let is_over = |arrived: u64| {
@@ -275,7 +281,10 @@ impl Running {
                 let have_stopped = together.stopped.load(Ordering::Acquire) == workers;
                 let acknowledged = together.acknowledged.load(Ordering::Acquire);
                 let arrived = together.arrived.load(Ordering::Acquire);
-                have_stopped && arrived >= acknowledged || begin.elapsed() >= latest
+                if stop.is_told() {
+                    latest.set(latest.get().min(begin.elapsed() + DRAIN + DRAIN));
+                }
+                have_stopped && arrived >= acknowledged || begin.elapsed() >= latest.get()
             };
             follow(consumer, begin, &seen, is_over).await;
         }
@@ -285,7 +294,10 @@ impl Running {
         let mut readers = JoinSet::new();
         for consumer in connected.consumers {
             let (begin, seen) = (self.begin, Rc::clone(&self.seen));
-            readers.spawn_local(async move { consume(consumer, records, begin, &seen).await });
+            let stop = self.together.stop.clone();
+            readers.spawn_local(async move {
+                consume(consumer, records, begin, &seen, &stop).await;
+            });
         }
         while readers.join_next().await.is_some() {}
     }

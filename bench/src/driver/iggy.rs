@@ -14,7 +14,7 @@ use iggy::prelude::{
 
 use super::{
     ConsumerConnection, ConsumerSpec, Driver, DriverError, Durability, Each, Polled,
-    ProducerConnection, StreamSpec,
+    ProducerConnection, ProducerSpec, Receipt, StreamSpec,
 };
 use crate::payload::Request;
 
@@ -94,6 +94,7 @@ impl Driver for Iggy {
     async fn producer(
         &self,
         stream: &StreamSpec,
+        _producer: ProducerSpec,
     ) -> Result<Arc<dyn ProducerConnection>, DriverError> {
         Ok(Arc::new(Sending {
             client: connect(&self.bootstrap).await?,
@@ -125,7 +126,11 @@ struct Sending {
 
 #[async_trait]
 impl ProducerConnection for Sending {
-    async fn send(&self, partition: u32, request: &Request) -> Result<(), DriverError> {
+    async fn send(
+        &self,
+        partition: u32,
+        request: &Request,
+    ) -> Result<Option<Receipt>, DriverError> {
         let messages: Result<Vec<IggyMessage>, _> = request
             .values()
             .map(|value| {
@@ -138,7 +143,7 @@ impl ProducerConnection for Sending {
         let sent =
             self.client
                 .send_messages(&self.stream, &self.topic, &partitioning, &mut messages);
-        sent.await.map(drop).map_err(DriverError::failed)
+        sent.await.map(|_| None).map_err(DriverError::failed)
     }
 }
 

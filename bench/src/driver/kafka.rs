@@ -20,7 +20,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::{
     ConsumerConnection, ConsumerSpec, Driver, DriverError, Durability, Each, Polled,
-    ProducerConnection, StreamSpec,
+    ProducerConnection, ProducerSpec, Receipt, StreamSpec,
 };
 use crate::limits::REQUEST_BYTES_MAX;
 use crate::payload::Request;
@@ -104,6 +104,7 @@ impl Driver for Kafka {
     async fn producer(
         &self,
         stream: &StreamSpec,
+        _producer: ProducerSpec,
     ) -> Result<Arc<dyn ProducerConnection>, DriverError> {
         Ok(Arc::new(Sending {
             config: self.config.clone(),
@@ -175,7 +176,11 @@ impl Sending {
 
 #[async_trait]
 impl ProducerConnection for Sending {
-    async fn send(&self, partition: u32, request: &Request) -> Result<(), DriverError> {
+    async fn send(
+        &self,
+        partition: u32,
+        request: &Request,
+    ) -> Result<Option<Receipt>, DriverError> {
         let producer = self.producer(request.records())?;
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
         let mut deliveries = Vec::with_capacity(request.records());
@@ -193,7 +198,7 @@ impl ProducerConnection for Sending {
             let delivered = delivery.await.map_err(DriverError::failed)?;
             delivered.map_err(|(error, _)| DriverError::failed(error))?;
         }
-        Ok(())
+        Ok(None)
     }
 }
 

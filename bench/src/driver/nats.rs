@@ -11,7 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 
 use super::{
     ConsumerConnection, ConsumerSpec, Driver, DriverError, Durability, Each, Polled,
-    ProducerConnection, StreamSpec,
+    ProducerConnection, ProducerSpec, Receipt, StreamSpec,
 };
 use crate::payload::Request;
 
@@ -129,6 +129,7 @@ impl Driver for Nats {
     async fn producer(
         &self,
         stream: &StreamSpec,
+        _producer: ProducerSpec,
     ) -> Result<Arc<dyn ProducerConnection>, DriverError> {
         let client = connect(&self.bootstrap).await?;
         let subjects = (0..stream.partitions).map(|one| subject(stream, one).into());
@@ -163,7 +164,11 @@ struct Sending {
 
 #[async_trait]
 impl ProducerConnection for Sending {
-    async fn send(&self, partition: u32, request: &Request) -> Result<(), DriverError> {
+    async fn send(
+        &self,
+        partition: u32,
+        request: &Request,
+    ) -> Result<Option<Receipt>, DriverError> {
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
         let subject = self.subjects.get(index).ok_or_else(|| {
             DriverError::Failed(format!("the stream has no partition {partition}"))
@@ -177,7 +182,7 @@ impl ProducerConnection for Sending {
         for acknowledgement in acknowledgements {
             acknowledgement.await.map_err(DriverError::failed)?;
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -10,7 +10,7 @@ use redis::{AsyncCommands, AsyncConnectionConfig, Client};
 
 use super::{
     ConsumerConnection, ConsumerSpec, Counters, Driver, DriverError, Durability, Each, Polled,
-    ProducerConnection, StreamSpec,
+    ProducerConnection, ProducerSpec, Receipt, StreamSpec,
 };
 use crate::payload::Request;
 
@@ -134,6 +134,7 @@ impl Driver for Redis {
     async fn producer(
         &self,
         stream: &StreamSpec,
+        _producer: ProducerSpec,
     ) -> Result<Arc<dyn ProducerConnection>, DriverError> {
         Ok(Arc::new(Sending {
             connection: connect(&self.client).await?,
@@ -172,7 +173,11 @@ struct Sending {
 
 #[async_trait]
 impl ProducerConnection for Sending {
-    async fn send(&self, partition: u32, request: &Request) -> Result<(), DriverError> {
+    async fn send(
+        &self,
+        partition: u32,
+        request: &Request,
+    ) -> Result<Option<Receipt>, DriverError> {
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
         let stream = self.keys.get(index).ok_or_else(|| {
             DriverError::Failed(format!("the stream has no partition {partition}"))
@@ -187,7 +192,7 @@ impl ProducerConnection for Sending {
         }
         let mut connection = self.connection.clone();
         let added: Result<(), _> = pipe.query_async(&mut connection).await;
-        added.map_err(DriverError::failed)
+        added.map(|()| None).map_err(DriverError::failed)
     }
 }
 

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ringlog_client::{Acks, Admin, Client, ClientConfig, PartitionClient, TopicInfo, TopicSetting};
+use ringlog_client::{
+    Acks, Admin, Client, ClientConfig, PartitionClient, ProduceReceipt, TopicInfo, TopicSetting,
+};
 use ringlog_record::batch::{BatchBuilder, RecordData, batches};
 use ringlog_record::limits::BATCH_BYTES_MAX;
 use ringlog_record::{Offset, PartitionIndex};
 
 use super::{
     ConsumerConnection, ConsumerSpec, Driver, DriverError, Durability, Each, Polled,
-    ProducerConnection, StreamSpec,
+    ProducerConnection, ProducerSpec, Receipt, StreamSpec,
 };
 use crate::payload::Request;
 
@@ -82,6 +84,7 @@ impl Driver for Ringlog {
     async fn producer(
         &self,
         stream: &StreamSpec,
+        producer: ProducerSpec,
     ) -> Result<Arc<dyn ProducerConnection>, DriverError> {
         let topic = self.topic(stream).await?;
         let first = PartitionIndex::new(0);
@@ -89,7 +92,12 @@ impl Driver for Ringlog {
         let opened = opened.map_err(DriverError::failed)?;
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
-            partitions.push(opened.same_connection(partition.id));
+            let partition = opened.same_connection(partition.id);
+            partitions.push(if producer.wants_receipts {
+                partition.with_receipts()
+            } else {
+                partition
+            });
         }
         Ok(Arc::new(Sending { partitions }))
     }
@@ -124,7 +132,11 @@ struct Sending {
 
 #[async_trait]
 impl ProducerConnection for Sending {
-    async fn send(&self, partition: u32, request: &Request) -> Result<(), DriverError> {
+    async fn send(
+        &self,
+        partition: u32,
+        request: &Request,
+    ) -> Result<Option<Receipt>, DriverError> {
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
         let target = self.partitions.get(index).ok_or_else(|| {
             DriverError::Failed(format!("the topic has no partition {partition}"))
@@ -140,7 +152,11 @@ impl ProducerConnection for Sending {
         }
         let batch = builder.build().map_err(DriverError::failed)?;
         let stored = target.produce(batch, Acks::All).await;
-        stored.map(drop).map_err(DriverError::failed)
+        let stored = stored.map_err(DriverError::failed)?;
+        Ok(stored.receipt.map(|receipt| Receipt {
+            names: &ProduceReceipt::STAGES,
+            stages_ns: receipt.stages_ns().to_vec(),
+        }))
     }
 }
 

@@ -35,7 +35,7 @@ async fn one_after_the_other(share: &Share, connection: usize, slots: &RefCell<S
     let until = share.seen.borrow().window.until;
     loop {
         let sent = share.since_begin();
-        if sent >= until {
+        if sent >= until || share.stop.is_told() {
             return;
         }
         let ready = slots.borrow_mut().take(sent);

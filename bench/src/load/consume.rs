@@ -9,6 +9,7 @@ use crate::driver::{ConsumerConnection, Polled};
 use crate::limits::ERROR_PAUSE;
 use crate::payload::Stamp;
 use crate::recorder::{Answered, Recorder};
+use crate::stop::Stop;
 
 /// Reads until the window is over; after `records`, which are all there are, it begins again at the start.
 pub(crate) async fn consume(
@@ -16,6 +17,7 @@ pub(crate) async fn consume(
     records: u64,
     begin: Instant,
     seen: &RefCell<Recorder>,
+    stop: &Stop,
 ) {
     let until = seen.borrow().window.until;
     let mut read = 0;
@@ -30,7 +32,7 @@ pub(crate) async fn consume(
             }
         }
         let sent = begin.elapsed();
-        if sent >= until {
+        if sent >= until || stop.is_told() {
             return;
         }
         let polled = match connection.poll(&mut |_| {}).await {
@@ -48,13 +50,14 @@ pub(crate) async fn consume(
         read += polled.records;
         let mut seen = seen.borrow_mut();
         seen.sent(sent, sent);
-        seen.answered(Answered {
+        let poll = Answered {
             intended: sent,
             sent,
             answered: begin.elapsed(),
             records: polled.records,
             bytes: polled.bytes,
-        });
+        };
+        seen.answered(poll, None);
     }
 }
 

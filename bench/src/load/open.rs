@@ -19,6 +19,9 @@ use crate::schedule::Schedule;
 /// How often a saturated worker looks whether time is over.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// How often a worker that sleeps looks whether the run is to end before its time.
+const LOOK_FOR_END: Duration = Duration::from_millis(200);
+
 /// What a worker's requests share.
 struct Running {
     share: Share,
@@ -43,19 +46,25 @@ pub(crate) async fn open_loop(
     });
     let mut requests = JoinSet::new();
     let mut turn = 0;
-    loop {
+    'sending: loop {
         let intended = schedule.next();
-        if intended >= window.until {
+        if intended >= window.until || running.share.stop.is_told() {
             break;
         }
         // A worker with more to do than time sends at once what is due, but lets answers come in between.
         if running.share.since_begin() < intended {
-            pacer.sleep_until(running.share.begin + intended).await?;
+            wait(&running.share, pacer, intended).await?;
+            if running.share.stop.is_told() {
+                break;
+            }
         } else if turn % 64 == 63 {
             tokio::task::yield_now().await;
         }
         while running.slots.borrow().out() >= outstanding_max {
             // Saturated: what follows leaves late, which makes the run invalid.
+            if running.share.stop.is_told() {
+                break 'sending;
+            }
             if running.share.since_begin() >= window.until + DRAIN {
                 return unanswered(&running, &mut requests);
             }
@@ -82,9 +91,21 @@ pub(crate) async fn open_loop(
         return Ok(());
     }
     let all = async { while requests.join_next().await.is_some() {} };
-    let left = (window.until + DRAIN).saturating_sub(running.share.since_begin());
+    let now = running.share.since_begin();
+    let is_stopped = running.share.stop.is_told();
+    let end = if is_stopped { now } else { window.until };
+    let left = (end + DRAIN).saturating_sub(now);
     if tokio::time::timeout(left, all).await.is_err() {
         return unanswered(&running, &mut requests);
+    }
+    Ok(())
+}
+
+/// Sleeps until a request is due, but not beyond the end of a run that is ended before its time.
+async fn wait(share: &Share, pacer: &Pacer, intended: Duration) -> Result<(), BenchError> {
+    while share.since_begin() < intended && !share.stop.is_told() {
+        let at = intended.min(share.since_begin() + LOOK_FOR_END);
+        pacer.sleep_until(share.begin + at).await?;
     }
     Ok(())
 }

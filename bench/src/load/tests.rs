@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::driver::DriverError;
+use crate::driver::{DriverError, Receipt};
 use crate::fault::{self, Fault};
 use crate::histogram::Times;
 use crate::pacer::Pacer;
@@ -32,7 +32,11 @@ struct Stub {
 
 #[async_trait]
 impl ProducerConnection for Stub {
-    async fn send(&self, _partition: u32, _request: &Request) -> Result<(), DriverError> {
+    async fn send(
+        &self,
+        _partition: u32,
+        _request: &Request,
+    ) -> Result<Option<Receipt>, DriverError> {
         let came = self.begin.elapsed();
         let from = if self.stall.contains(&came) {
             self.stall.end
@@ -43,7 +47,7 @@ impl ProducerConnection for Stub {
         if self.is_refusing {
             return Err(DriverError::Failed("no".to_owned()));
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -74,6 +78,7 @@ fn share(begin: Instant, worker: u32, workers: u32, stub: Stub, seen: Recorder) 
         acknowledged: Arc::default(),
         begin,
         seen: Rc::new(RefCell::new(seen)),
+        stop: Stop::new(),
     }
 }
 

@@ -20,6 +20,7 @@ const COLOURS: usize = 8;
 pub(super) enum Dash {
     Solid,
     Dashed,
+    DashDotted,
     Dotted,
 }
 
@@ -28,6 +29,7 @@ impl Dash {
         match self {
             Self::Solid => "none",
             Self::Dashed => "7 4",
+            Self::DashDotted => "9 3 2 3",
             Self::Dotted => "2 4",
         }
     }

@@ -32,7 +32,11 @@ fn repetition(scale: u64) -> Repetition {
         bytes: 1_000_000,
         response_p50_ns: Some(100 * scale),
         response_p99_ns: None,
+        response_p999_ns: None,
         response_max_ns: Some(4000 * scale),
+        server_memory_bytes: Some(100 << 20),
+        server_written_bytes: Some(1 << 20),
+        server_cpu_share: Some(0.5),
     };
     Repetition {
         requests: 3000,
@@ -57,6 +61,8 @@ fn repetition(scale: u64) -> Repetition {
         counters_before: Counters::new(),
         counters_after: Counters::new(),
         intervals: (0..3).map(interval).collect(),
+        idle_cpu_share: None,
+        restart: None,
         background_bytes_per_s: None,
         hlog: None,
     }
@@ -86,9 +92,11 @@ pub(crate) fn point(target: &str, rate: f64, scale: u64) -> Point {
             late_share: 0.0,
             errors: 0,
             is_valid: true,
+            is_generator_bound: false,
+            stages: Vec::new(),
             spread: SummarySpread::default(),
         },
-        ratio: None,
+        ratios: Vec::new(),
         repetitions: vec![repetition(scale)],
     }
 }
@@ -112,5 +120,6 @@ pub(crate) fn result(points: Vec<Point>, targets: &[&str]) -> RunResult {
         targets: targets.iter().map(target).collect(),
         points,
         notes: Vec::new(),
+        ended_early: None,
     }
 }

@@ -32,6 +32,7 @@ fn the_page_is_well_formed_whole_and_needs_nothing_else() {
         "Response time by percentile",
         "Response time over time",
         "Throughput over time",
+        "Memory of the server over time",
         "old p99",
         "new p50",
         "ringlog bench &#39;a b&#39;",

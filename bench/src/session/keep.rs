@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::Session;
+use super::{Lane, Session};
 use crate::error::BenchError;
 use crate::hlog;
 use crate::report::html;
@@ -17,15 +17,18 @@ impl Session<'_> {
         &self,
         measured: &mut Measured,
         began: SystemTime,
-        target: usize,
+        lane: &Lane,
+        index: usize,
         repetition: u32,
     ) -> Result<(), BenchError> {
         let Some(out) = &self.settings.out else {
             return Ok(());
         };
         let point = self.points_begun;
-        let name = &self.targets[target].info.name;
-        let file = format!("point-{point:03}-{name}-run-{repetition}.hlog");
+        let name = &self.targets[lane.target].info.name;
+        // Targets may take part in several ways.
+        let lane = index + 1;
+        let file = format!("point-{point:03}-{lane}-{name}-run-{repetition}.hlog");
         std::fs::create_dir_all(out).map_err(cannot("make the folder of the result"))?;
         let written = hlog::write(&out.join(&file), began, measured);
         written.map_err(cannot("write a histogram log"))?;

@@ -1,58 +1,112 @@
 //! The raw programs as a target.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 
-use ringlog_device::{DeviceConfig, Shape as RawShape, run_once};
+use ringlog_device::{DeviceConfig, Idle, Shape as RawShape, run_once};
 
+use super::ran::Ran;
 use super::{PointPlan, PointWork};
-use crate::driver::Counters;
+use crate::driver::{Counters, Durability};
 use crate::error::BenchError;
-use crate::histogram::Times;
 use crate::load::Load;
 use crate::pin::placement;
-use crate::recorder::Window;
-use crate::result::{Interval, Repetition, ServerUse};
-use crate::settings::BenchSettings;
+use crate::settings::{BenchSettings, ReadFrom};
 use crate::summary::Measured;
-use crate::target::{Target, TargetKind};
 
-/// One run of the program that does the same I/O with nothing around it.
-pub(super) async fn run(
-    plan: &PointPlan,
-    target: &Target,
-    settings: &BenchSettings,
-) -> Result<Measured, BenchError> {
-    let TargetKind::Raw(dir) = &target.kind else {
-        return Err(BenchError::Settings("not a raw program".to_owned()));
-    };
-    let (shape, record_bytes, depth, records) = match &plan.work {
+/// Reads under way when raw reads stand beside a consumer: one more than it takes to keep the device busy.
+pub(crate) const READ_DEPTH: usize = 2;
+
+/// What a raw program is to do.
+struct Asked {
+    shape: RawShape,
+    record_bytes: usize,
+    depth: usize,
+    /// Records of a request.
+    records: usize,
+}
+
+/// The program that does the same I/O as a system at this point.
+fn asked(plan: &PointPlan, settings: &BenchSettings) -> Result<Asked, BenchError> {
+    let fetch_bytes = usize::try_from(settings.fetch_bytes).unwrap_or(usize::MAX);
+    let asked = match &plan.work {
         PointWork::Device {
             shape,
             record_bytes,
             depth,
-        } => (*shape, *record_bytes, *depth, 1),
+        } => Asked {
+            shape: *shape,
+            record_bytes: *record_bytes,
+            depth: *depth,
+            records: 1,
+        },
         PointWork::Produce { shape, load, .. } => {
             let Load::Closed { in_flight } = *load else {
                 let message = "the raw programs know no schedule: leave out --rate or raw";
                 return Err(BenchError::Settings(message.to_owned()));
             };
-            let records = shape.batch_records;
-            (
-                RawShape::TcpDurable,
-                shape.request_bytes(),
-                in_flight,
-                records,
-            )
+            let raw = match settings.durability {
+                Durability::Sync | Durability::Default => RawShape::TcpDurable,
+                Durability::Async | Durability::Memory => RawShape::TcpEcho,
+            };
+            Asked {
+                shape: raw,
+                record_bytes: shape.request_bytes(),
+                depth: in_flight,
+                records: shape.batch_records,
+            }
         }
-        PointWork::Consume { .. } => {
-            let fetch_bytes = usize::try_from(settings.fetch_bytes).unwrap_or(usize::MAX);
-            (RawShape::TcpOut, fetch_bytes, 1, 1)
+        PointWork::Consume { from, .. } => {
+            let (shape, depth) = match from {
+                ReadFrom::Memory => (RawShape::TcpOut, 1),
+                ReadFrom::Device => (RawShape::Read, READ_DEPTH),
+            };
+            Asked {
+                shape,
+                record_bytes: fetch_bytes,
+                depth,
+                records: 1,
+            }
         }
+        PointWork::Append {
+            shape, in_flight, ..
+        } => Asked {
+            shape: RawShape::WriteSync,
+            record_bytes: shape.request_bytes(),
+            depth: *in_flight,
+            records: shape.batch_records,
+        },
+    };
+    Ok(asked)
+}
+
+/// One run of the program that does the same I/O with nothing around it.
+pub(super) async fn run(
+    plan: &PointPlan,
+    dir: &Path,
+    settings: &BenchSettings,
+) -> Result<Measured, BenchError> {
+    let Asked {
+        shape,
+        record_bytes,
+        depth,
+        records,
+    } = asked(plan, settings)?;
+    // A file takes its requests from one thread.
+    let connections = if shape.is_network() {
+        plan.connections
+    } else {
+        1
+    };
+    let idle = if settings.raw_spin.is_zero() {
+        Idle::Park
+    } else {
+        Idle::Spin(settings.raw_spin)
     };
     let config = DeviceConfig {
         record_bytes,
-        connections: plan.connections,
+        connections,
         depth,
+        idle,
         warm_up: settings.timing.warm_up,
         duration: settings.timing.duration,
         placement: placement(),
@@ -63,58 +117,30 @@ pub(super) async fn run(
         what: "run a raw program",
         reason: error.to_string(),
     })??;
-    let times = Times::of_device(&measured.latency)?;
-    let elapsed_s = measured.elapsed.as_secs_f64();
-    let requests_per_s = measured.requests_per_s();
-    let share = |cpu: std::time::Duration| cpu.as_secs_f64() / elapsed_s;
-    let window = Window::new(settings.timing.warm_up, measured.elapsed);
-    // It has one step: its generator does nothing but what is measured.
-    let interval = Interval {
-        at_s: 0.0,
-        length_s: window.duration().as_secs_f64(),
+    let ran = Ran {
         requests: measured.requests,
+        records,
         bytes: measured.bytes,
-        response_p50_ns: times.percentile(50.0),
-        response_p99_ns: times.percentile(99.0),
-        response_max_ns: times.max_ns(),
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a batch has few records")]
-    let per_request = records as f64;
-    let figures = Repetition {
-        requests: measured.requests,
-        records: measured.requests * records as u64,
-        bytes: measured.bytes,
-        elapsed_s,
-        requests_per_s,
-        records_per_s: requests_per_s * per_request,
-        bytes_per_s: measured.bytes_per_s(),
-        response_ns: times.percentiles(),
-        service_ns: times.percentiles(),
-        end_to_end_ns: None,
-        due: measured.requests,
-        late: 0,
-        late_share: 0.0,
-        late_max_ns: 0,
-        errors: 0,
-        error_kinds: BTreeSet::new().into_iter().collect(),
-        invalid: Vec::new(),
-        generator_cpu_share: share(measured.cpu.client),
-        server: Some(ServerUse {
-            cpu_s: measured.cpu.server.as_secs_f64(),
-            cpu_share: share(measured.cpu.server),
-            memory_bytes: 0,
-        }),
+        elapsed: measured.elapsed,
+        latency: &measured.latency,
+        generator_cpu: measured.cpu.client,
+        server_cpu: measured.cpu.server,
+        written_bytes: 0,
         counters_before: Counters::new(),
         counters_after: Counters::new(),
-        intervals: vec![interval],
-        background_bytes_per_s: None,
-        hlog: None,
     };
-    Ok(Measured {
-        figures,
-        steps: vec![times.clone()],
-        service: times.clone(),
-        response: times,
-        end_to_end: Times::new()?,
-    })
+    let is_followed = matches!(
+        plan.work,
+        PointWork::Produce {
+            is_followed: true,
+            ..
+        }
+    );
+    let mut measured = ran.measured()?;
+    if is_followed {
+        // The answer comes when a consumer's would: after the way there, the flush, and the way back.
+        measured.figures.end_to_end_ns = Some(measured.response.percentiles());
+        measured.end_to_end = measured.response.clone();
+    }
+    Ok(measured)
 }

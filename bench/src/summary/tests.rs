@@ -9,18 +9,20 @@ fn seen(requests: u32, took: Duration) -> Seen {
     for number in 0..requests {
         let at = Duration::from_secs(1) / requests * number;
         recorder.sent(at, at);
-        recorder.answered(Answered {
+        let request = Answered {
             intended: at,
             sent: at,
             answered: at + took,
             records: 3,
             bytes: 300,
-        });
+        };
+        recorder.answered(request, None);
     }
     Seen {
         recorder,
         generator_cpu_share: 0.5,
         server: None,
+        server_steps: Vec::new(),
         missing: 0,
     }
 }

@@ -11,7 +11,10 @@ mod values;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use self::bench::{BenchCommand, DeviceArguments, LoadArguments, RunArguments};
+pub(crate) use self::bench::{
+    AppendArguments, BenchCommand, DeviceArguments, LoadArguments, ReadFromArgument,
+    RestartArguments, RunArguments,
+};
 pub(crate) use self::broker::BrokerArguments;
 pub(crate) use self::inspect::{DoctorArguments, LogCommand};
 pub(crate) use self::records::{

@@ -39,13 +39,13 @@ pub(crate) enum Format {
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Column {
-    name: &'static str,
+pub(crate) struct Column<'a> {
+    name: &'a str,
     alignment: CellAlignment,
 }
 
 /// A column of words.
-pub(crate) const fn words(name: &'static str) -> Column {
+pub(crate) const fn words(name: &str) -> Column<'_> {
     Column {
         name,
         alignment: CellAlignment::Left,
@@ -53,7 +53,7 @@ pub(crate) const fn words(name: &'static str) -> Column {
 }
 
 /// A column of numbers, which stand below each other by their last digit.
-pub(crate) const fn numbers(name: &'static str) -> Column {
+pub(crate) const fn numbers(name: &str) -> Column<'_> {
     Column {
         name,
         alignment: CellAlignment::Right,
@@ -62,14 +62,14 @@ pub(crate) const fn numbers(name: &'static str) -> Column {
 
 /// Prints rows below a heading. Lines are as long as what is in them: cut names could not be copied.
 pub(crate) fn print_table<const N: usize>(
-    columns: [Column; N],
+    columns: [Column<'_>; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) {
     print_rows(&columns, rows.into_iter().map(Vec::from).collect());
 }
 
 /// Prints rows below a heading of any number of columns.
-pub(crate) fn print_rows(columns: &[Column], rows: Vec<Vec<String>>) {
+pub(crate) fn print_rows(columns: &[Column<'_>], rows: Vec<Vec<String>>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);

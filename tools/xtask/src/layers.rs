@@ -41,7 +41,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench/device", &[]),
-    ("bench", &["bench/device", "engine/record", "net/client"]),
+    (
+        "bench/append",
+        &[
+            "bench/device",
+            "engine/log",
+            "engine/maintenance",
+            "engine/reactor",
+            "engine/record",
+        ],
+    ),
+    (
+        "bench",
+        &[
+            "bench/append",
+            "bench/device",
+            "engine/record",
+            "net/client",
+        ],
+    ),
     (
         "tools/fuzz",
         &[

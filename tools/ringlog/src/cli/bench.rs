@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use ringlog_bench::driver::{DriverKind, Durability};
-use ringlog_bench::{Arrivals, Shape, ShapeError, TargetSpec};
+use ringlog_bench::{Arrivals, Shape, ShapeError, TargetSpec, Vary};
 
 use super::values::{byte_count, bytes, fetch_bytes};
 use super::{Output, examples};
@@ -28,10 +28,15 @@ pub(crate) enum BenchCommand {
         /// Hand batches on as they are, without looking at their records
         #[arg(long)]
         pass_through: bool,
+        /// Where what is read lies: beside answers from memory over TCP, or beside direct reads. For `device`, --fill must
+        /// be more than the system keeps in memory
+        #[arg(long, value_enum, default_value_t = ReadFromArgument::Memory)]
+        from: ReadFromArgument,
         #[command(flatten)]
         load: LoadArguments,
     },
-    /// Requests with consumers behind them: the time of each record from producer to consumer
+    /// Requests with consumers behind them: the time of each record from producer to consumer. Beside `raw` it stands
+    /// against a round trip with the same durable write in it
     #[command(after_help = examples::BENCH_END_TO_END)]
     EndToEnd(LoadArguments),
     /// Requests at one rate after the other; without --rate, parts of what the first target can take
@@ -49,10 +54,11 @@ pub(crate) enum BenchCommand {
         #[command(flatten)]
         load: LoadArguments,
     },
-    /// What a consumer that reads old data at full speed does to producers
+    /// What a consumer that reads old data at full speed does to producers: without and with it in turns. Beside `raw` the
+    /// reader's bytes stand against direct reads
     #[command(after_help = examples::BENCH_COLD_READER)]
     ColdReader(LoadArguments),
-    /// The cost of partitions: 1, 10, 100, 1000 and 10000 unless told otherwise
+    /// The cost of partitions: 1, 10, 100, 1000 and 10000 unless told otherwise; under load, then idle for as long
     #[command(after_help = examples::BENCH_PARTITIONS)]
     Partitions {
         /// Numbers of partitions
@@ -91,9 +97,16 @@ pub(crate) enum BenchCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// One long run (30 minutes unless told otherwise), for what changes with time
+    /// One long run (30 minutes unless told otherwise), for what changes with time. Give retention_bytes with --config, so
+    /// that it goes on behind the start of retention. Ctrl-C ends it and keeps what was measured
     #[command(after_help = examples::BENCH_SOAK)]
     Soak(LoadArguments),
+    /// The engine without a network beside raw writes: appends to logs in this process, durable
+    #[command(after_help = examples::BENCH_APPEND)]
+    Append(AppendArguments),
+    /// How long a broker takes until it serves again after kill -9 with work under way
+    #[command(after_help = examples::BENCH_RESTART)]
+    Restart(RestartArguments),
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -118,6 +131,26 @@ fn rate(text: &str) -> Result<f64, String> {
         .map_err(|_| format!("{text:?} is no number of requests a second"))
 }
 
+/// Where what a consumer reads lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadFromArgument {
+    /// In the system's memory
+    Memory,
+    /// On the device
+    Device,
+}
+
+/// `NAME=VALUE,VALUE,…`
+fn vary(text: &str) -> Result<Vary, String> {
+    let (name, values) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not KEY=VALUE,VALUE"))?;
+    Ok(Vary {
+        name: name.to_owned(),
+        values: values.split(',').map(str::to_owned).collect(),
+    })
+}
+
 /// What all runs have.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArguments {
@@ -136,6 +169,9 @@ pub(crate) struct RunArguments {
     /// Where raw programs make their files: give a directory on the device of the broker's data
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: PathBuf,
+    /// How long raw programs that serve, and the engine of `append`, spin before they sleep: give what the broker has
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub(crate) raw_spin: Duration,
     /// Keep the result in this folder: result.json, report.html and a histogram log of each run
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -209,10 +245,16 @@ pub(crate) struct LoadArguments {
     /// A setting of the streams that are made, in the system's own words
     #[arg(long = "config", value_name = "KEY=VALUE")]
     pub(crate) config: Vec<String>,
+    /// A setting of the streams that takes several values in turns, with ratios to the first; for one target
+    #[arg(long, value_name = "KEY=VALUE,VALUE", value_parser = vary)]
+    pub(crate) vary: Option<Vary>,
+    /// Ask the system where its time went, with every request, and tell in which stage the tail arises (ringlog only)
+    #[arg(long)]
+    pub(crate) receipts: bool,
     /// Bytes that one poll of a consumer asks for
     #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = fetch_bytes)]
     pub(crate) fetch_bytes: u32,
-    /// Bytes that are written before something is read [default: 256MiB; cold-reader: 4GiB]
+    /// Bytes that are written before something is read [default: 256MiB; from the device or with a cold reader: 4GiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) fill: Option<u64>,
     /// Threads of the generator
@@ -232,4 +274,48 @@ pub(crate) struct LoadArguments {
     pub(crate) admin: Option<String>,
     #[command(flatten)]
     pub(crate) run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppendArguments {
+    /// Sizes of a record's value
+    #[arg(long, value_name = "BYTES", default_value = "4KiB", value_delimiter = ',', value_parser = byte_count)]
+    pub(crate) record_bytes: Vec<usize>,
+    /// Records of an append, which is one batch
+    #[arg(long, value_name = "N", default_value = "1", value_delimiter = ',')]
+    pub(crate) batch_records: Vec<usize>,
+    /// Logs that are appended to at the same time, and flushed in common rounds; one stands beside raw writes
+    #[arg(long, value_name = "N", default_value = "1", value_delimiter = ',')]
+    pub(crate) counts: Vec<u32>,
+    /// Appends under way on each log
+    #[arg(long, value_name = "N", default_value = "1", value_delimiter = ',')]
+    pub(crate) in_flight: Vec<usize>,
+    /// Bytes that a log keeps: behind that, files of segments are used again
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
+    pub(crate) retention: u64,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestartArguments {
+    /// Numbers of partitions
+    #[arg(
+        long = "counts",
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "1,10,100,1000"
+    )]
+    pub(crate) counts: Vec<u32>,
+    /// Bytes that are written before the first restart
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
+    pub(crate) fill: u64,
+    /// A setting of the topic
+    #[arg(long = "config", value_name = "KEY=VALUE")]
+    pub(crate) config: Vec<String>,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+    /// Further words for `ringlog broker`
+    #[arg(last = true)]
+    pub(crate) broker: Vec<String>,
 }

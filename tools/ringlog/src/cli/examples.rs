@@ -175,3 +175,17 @@ Examples:
 pub(super) const BENCH_SOAK: &str = "\
 Examples:
   ringlog bench soak --rate 1000 --duration 8h --out results/soak";
+
+pub(super) const BENCH_APPEND: &str = "\
+Examples:
+  ringlog bench append --record-bytes 4KiB
+  ringlog bench append --record-bytes 1MiB --in-flight 4 --warm-up 5s
+  ringlog bench append --counts 1,100,1000        many dirty logs in a round";
+
+pub(super) const BENCH_RESTART: &str = "\
+The broker is this program, with a data directory of its own below --dir, which
+is removed. Words behind `--` are for `ringlog broker`.
+
+Examples:
+  ringlog bench restart --counts 100 --fill 20GiB
+  ringlog bench restart --counts 1,1000 -- --memory 4GiB";

@@ -8,10 +8,15 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringlog_bench::driver::{DriverKind, Durability};
 use ringlog_bench::{
-    Arrivals, BenchSettings, Crowd, RunResult, Scenario, TargetSpec, Timing, bench, write_result,
+    Arrivals, BenchSettings, BrokerCommand, Crowd, ReadFrom, RunResult, Scenario, TargetSpec, Timing,
+    bench, write_result,
 };
+use tokio::signal::unix::{self, SignalKind};
 
-use crate::cli::{BOOTSTRAP_VARIABLE, BenchCommand, DeviceArguments, LoadArguments, RunArguments};
+use crate::cli::{
+    AppendArguments, BOOTSTRAP_VARIABLE, BenchCommand, DeviceArguments, LoadArguments,
+    ReadFromArgument, RestartArguments, RunArguments,
+};
 use crate::error::CommandError;
 use crate::output::outln;
 
@@ -31,9 +36,17 @@ pub(crate) async fn run(command: BenchCommand) -> Result<(), CommandError> {
             (device(arguments), output)
         }
         BenchCommand::Produce(load) => of_load(Scenario::Produce, load)?,
-        BenchCommand::Consume { pass_through, load } => {
+        BenchCommand::Consume {
+            pass_through,
+            from,
+            load,
+        } => {
+            let from = match from {
+                ReadFromArgument::Memory => ReadFrom::Memory,
+                ReadFromArgument::Device => ReadFrom::Device,
+            };
             let is_decoding = !pass_through;
-            of_load(Scenario::Consume { is_decoding }, load)?
+            of_load(Scenario::Consume { is_decoding, from }, load)?
         }
         BenchCommand::EndToEnd(load) => of_load(Scenario::EndToEnd, load)?,
         BenchCommand::RateLadder(load) => of_load(Scenario::RateLadder, load)?,
@@ -60,6 +73,14 @@ pub(crate) async fn run(command: BenchCommand) -> Result<(), CommandError> {
             output,
         } => return compare::run(&before, &after, output.form),
         BenchCommand::Soak(load) => of_load(Scenario::Soak, load)?,
+        BenchCommand::Append(arguments) => {
+            let output = arguments.run.output.form;
+            (append(arguments), output)
+        }
+        BenchCommand::Restart(arguments) => {
+            let output = arguments.run.output.form;
+            (restart(arguments)?, output)
+        }
     };
     let result = measure(&settings).await?;
     let kept = settings
@@ -83,12 +104,7 @@ async fn measure(settings: &BenchSettings) -> Result<RunResult, CommandError> {
     }
     progress.enable_steady_tick(Duration::from_millis(200));
     let mut tell = |what: &str| progress.set_message(what.to_owned());
-    let interrupted = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let result = bench(settings, interrupted, &mut tell).await;
+    let result = bench(settings, told_to_stop(), &mut tell).await;
     progress.finish_and_clear();
     result.map_err(|error| match error {
         ringlog_bench::BenchError::Settings(message) => CommandError::Usage(message),
@@ -96,8 +112,28 @@ async fn measure(settings: &BenchSettings) -> Result<RunResult, CommandError> {
     })
 }
 
+/// Waits until the user, the system or a closed terminal ends this program.
+async fn told_to_stop() {
+    let signal = |kind| async move {
+        match unix::signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = signal(SignalKind::interrupt()) => {}
+        () = signal(SignalKind::terminate()) => {}
+        () = signal(SignalKind::hangup()) => {}
+    }
+}
+
 /// A scenario whose figures must not be used fails. A ladder or a search goes beyond what a target can take on purpose.
 fn verdict(settings: &BenchSettings, result: &RunResult) -> Result<(), CommandError> {
+    if let Some(reason) = &result.ended_early {
+        return Err(CommandError::Failed(format!(
+            "not all was measured: {reason}"
+        )));
+    }
     let goes_beyond = matches!(
         settings.scenario,
         Scenario::RateLadder | Scenario::SloSearch { .. }
@@ -131,27 +167,33 @@ fn command_line() -> Vec<String> {
     std::iter::once("ringlog".to_owned()).chain(words).collect()
 }
 
-fn device(arguments: DeviceArguments) -> BenchSettings {
-    let run = arguments.run;
+/// What a scenario without a system to load leaves as it is.
+fn in_this_process(
+    scenario: Scenario,
+    targets: Vec<TargetSpec>,
+    run: RunArguments,
+) -> BenchSettings {
     BenchSettings {
-        scenario: Scenario::Device {
-            shapes: arguments.shape,
-        },
-        targets: vec![TargetSpec::raw()],
+        scenario,
+        targets,
         timing: timing(&run, DURATION, 3),
         dir: run.dir,
-        record_bytes: arguments.record_bytes,
+        raw_spin: run.raw_spin,
+        record_bytes: vec![1],
         batch_records: vec![1],
-        connections: arguments.connections,
+        connections: vec![1],
         partitions: 1,
         keys: None,
         rates: Vec::new(),
         arrivals: Arrivals::default(),
-        in_flight: arguments.in_flight,
-        durability: Durability::Default,
+        in_flight: vec![1],
+        durability: Durability::Sync,
         stream_settings: Vec::new(),
+        vary: None,
+        wants_receipts: false,
         fetch_bytes: 0,
         fill_bytes: 0,
+        retention_bytes: 0,
         workers: 1,
         warm_memory_bytes: run.warm_memory,
         late_after: Duration::ZERO,
@@ -161,6 +203,50 @@ fn device(arguments: DeviceArguments) -> BenchSettings {
         out: run.out,
         command: command_line(),
     }
+}
+
+fn device(arguments: DeviceArguments) -> BenchSettings {
+    let scenario = Scenario::Device {
+        shapes: arguments.shape,
+    };
+    BenchSettings {
+        record_bytes: arguments.record_bytes,
+        connections: arguments.connections,
+        in_flight: arguments.in_flight,
+        durability: Durability::Default,
+        ..in_this_process(scenario, vec![TargetSpec::raw()], arguments.run)
+    }
+}
+
+fn append(arguments: AppendArguments) -> BenchSettings {
+    let scenario = Scenario::Append {
+        counts: arguments.counts,
+    };
+    let targets = vec![TargetSpec::raw(), TargetSpec::engine()];
+    BenchSettings {
+        record_bytes: arguments.record_bytes,
+        batch_records: arguments.batch_records,
+        in_flight: arguments.in_flight,
+        retention_bytes: arguments.retention,
+        ..in_this_process(scenario, targets, arguments.run)
+    }
+}
+
+fn restart(arguments: RestartArguments) -> Result<BenchSettings, CommandError> {
+    let program = std::env::current_exe();
+    let broker = BrokerCommand {
+        program: program.map_err(|error| CommandError::failed("find this program", error))?,
+        arguments: arguments.broker,
+    };
+    let scenario = Scenario::Restart {
+        counts: arguments.counts,
+        broker,
+    };
+    Ok(BenchSettings {
+        stream_settings: stream_settings(&arguments.config)?,
+        fill_bytes: arguments.fill,
+        ..in_this_process(scenario, vec![TargetSpec::broker()], arguments.run)
+    })
 }
 
 fn or<T>(given: Vec<T>, otherwise: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -188,7 +274,11 @@ fn of_load(
         _ => 1,
     };
     let fill_bytes = match scenario {
-        Scenario::ColdReader => COLD_FILL_BYTES,
+        Scenario::ColdReader
+        | Scenario::Consume {
+            from: ReadFrom::Device,
+            ..
+        } => COLD_FILL_BYTES,
         _ => FILL_BYTES,
     };
     let is_ours = load.driver == DriverKind::Ringlog;
@@ -206,6 +296,7 @@ fn of_load(
         targets,
         timing: timing(&run, duration, repetitions),
         dir: run.dir,
+        raw_spin: run.raw_spin,
         record_bytes: load.record_bytes,
         batch_records: or(load.batch_records, [batch_records]),
         connections: or(load.connections, connections.iter().copied()),
@@ -216,8 +307,11 @@ fn of_load(
         in_flight: load.in_flight,
         durability: load.durability,
         stream_settings: stream_settings(&load.config)?,
+        vary: load.vary,
+        wants_receipts: load.receipts,
         fetch_bytes: load.fetch_bytes,
         fill_bytes: load.fill.unwrap_or(fill_bytes),
+        retention_bytes: 0,
         workers: load.workers,
         warm_memory_bytes: run.warm_memory,
         late_after: load.late_after,
@@ -250,6 +344,9 @@ fn tell(result: &RunResult) {
                 outln!("not valid: {}, run {number}: {reason}", point.target);
             }
         }
+    }
+    if let Some(reason) = &result.ended_early {
+        outln!("not all was measured: {reason}");
     }
     for note in &result.notes {
         outln!("{note}");

@@ -56,6 +56,8 @@ fn every_command_explains_itself() {
         &["bench", "connections"],
         &["bench", "hostile"],
         &["bench", "soak"],
+        &["bench", "append"],
+        &["bench", "restart"],
         &["bench", "compare-results"],
         &["completions"],
     ] {
