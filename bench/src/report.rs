@@ -9,10 +9,10 @@ pub mod tables;
 
 use std::fmt::Write;
 
-use self::axis::{Axis, binary_bytes, duration, plain_count};
+use self::axis::{Axis, duration, plain_count};
 use self::plot::{Dash, Plot, Series};
 pub(crate) use self::tables::point_name;
-use crate::result::{Interval, Point, RunResult};
+use crate::result::{Interval, Point, PointSettings, RunResult};
 use crate::summary::as_f64;
 
 /// Points whose plots are open from the beginning.
@@ -28,14 +28,14 @@ pub(crate) fn html(result: &RunResult) -> String {
     let mut groups: Vec<Vec<&Point>> = Vec::new();
     for point in &result.points {
         match groups.last_mut() {
-            Some(group) if group[0].settings == point.settings => group.push(point),
+            Some(group) if take_turns(group[0], point) => group.push(point),
             _ => groups.push(vec![point]),
         }
     }
     body.push_str("<h2>Each point</h2>\n");
     for (number, group) in groups.iter().enumerate() {
         let open = if number < OPEN_POINTS { " open" } else { "" };
-        let title = page::escape(&point_name(&group[0].settings));
+        let title = page::escape(&group_name(group));
         // Writing to a string does not fail.
         writeln!(body, "<details{open}><summary>{title}</summary>").ok();
         let plots = [
@@ -53,18 +53,49 @@ pub(crate) fn html(result: &RunResult) -> String {
     page::page(&format!("ringlog bench {}", result.scenario), &body)
 }
 
+/// Whether two points that follow each other are of the same conditions, whatever is done.
+fn take_turns(one: &Point, other: &Point) -> bool {
+    let settings = PointSettings {
+        phase: one.settings.phase.clone(),
+        ..other.settings.clone()
+    };
+    one.settings == settings
+}
+
+/// Whether the points of a group do different things.
+fn has_phases(group: &[&Point]) -> bool {
+    let first = &group[0].settings.phase;
+    group.iter().any(|point| point.settings.phase != *first)
+}
+
+fn group_name(group: &[&Point]) -> String {
+    let mut settings = group[0].settings.clone();
+    if has_phases(group) {
+        settings.phase.clear();
+    }
+    point_name(&settings)
+}
+
+/// What a point is called among those of its group.
+fn name_of(point: &Point, group: &[&Point]) -> String {
+    if has_phases(group) {
+        format!("{}, {}", point.target, point.settings.phase)
+    } else {
+        point.target.clone()
+    }
+}
+
 /// Response times of all repetitions together by percentile.
 fn percentiles(group: &[&Point]) -> Option<Plot> {
     let series: Vec<Series> = group
         .iter()
-        .map(|point| {
+        .enumerate()
+        .map(|(colour, point)| {
             let curve = &point.summary.response_ns.curve;
-            Series::new(
-                &point.target,
-                curve
-                    .iter()
-                    .map(|&(percentile, ns)| (percentile, as_f64(ns))),
-            )
+            let points = curve
+                .iter()
+                .map(|&(percentile, ns)| (percentile, as_f64(ns)));
+            Series::new(&name_of(point, group), points).coloured(colour)
         })
         .filter(|series| !series.is_empty())
         .collect();
@@ -85,7 +116,7 @@ type Line<T> = (&'static str, Dash, fn(&T) -> Option<u64>);
 
 fn latency_over_time(group: &[&Point]) -> Option<Plot> {
     let mut series = Vec::new();
-    for point in group {
+    for (colour, point) in group.iter().enumerate() {
         let lines: [Line<Interval>; 4] = [
             ("p99.9", Dash::DashDotted, |one| one.response_p999_ns),
             ("p99", Dash::Solid, |one| one.response_p99_ns),
@@ -102,8 +133,8 @@ fn latency_over_time(group: &[&Point]) -> Option<Plot> {
                     as_f64(of(interval)?),
                 ))
             });
-            let name = format!("{} {what}", point.target);
-            series.push(Series::new(&name, points).dashed(dash));
+            let name = format!("{} {what}", name_of(point, group));
+            series.push(Series::new(&name, points).coloured(colour).dashed(dash));
         }
     }
     series.retain(|series| series.len() > 1);
@@ -122,13 +153,14 @@ fn latency_over_time(group: &[&Point]) -> Option<Plot> {
 fn throughput_over_time(group: &[&Point]) -> Option<Plot> {
     let series: Vec<Series> = group
         .iter()
-        .filter_map(|point| {
+        .enumerate()
+        .filter_map(|(colour, point)| {
             let repetition = point.repetitions.first()?;
             let points = repetition.intervals.iter().map(|interval| {
                 let at = interval.at_s + interval.length_s / 2.0;
                 (at, as_f64(interval.requests) / interval.length_s.max(1e-9))
             });
-            Some(Series::new(&point.target, points))
+            Some(Series::new(&name_of(point, group), points).coloured(colour))
         })
         .filter(|series| series.len() > 1)
         .collect();
@@ -147,13 +179,14 @@ fn throughput_over_time(group: &[&Point]) -> Option<Plot> {
 fn memory_over_time(group: &[&Point]) -> Option<Plot> {
     let series: Vec<Series> = group
         .iter()
-        .filter_map(|point| {
+        .enumerate()
+        .filter_map(|(colour, point)| {
             let repetition = point.repetitions.first()?;
             let points = repetition.intervals.iter().filter_map(|interval| {
                 let bytes = interval.server_memory_bytes?;
-                Some((interval.at_s + interval.length_s, as_f64(bytes)))
+                Some((interval.at_s + interval.length_s, as_f64(bytes >> 20)))
             });
-            Some(Series::new(&point.target, points))
+            Some(Series::new(&name_of(point, group), points).coloured(colour))
         })
         .filter(|series| series.len() > 1)
         .collect();
@@ -161,8 +194,8 @@ fn memory_over_time(group: &[&Point]) -> Option<Plot> {
         "Memory of the server over time (first repetition)",
         Axis::time("time of the measurement", &series),
         Axis::from_zero(
-            "resident memory",
-            binary_bytes,
+            "resident memory, MiB",
+            plain_count,
             series.iter().flat_map(Series::ys),
         ),
         series,
@@ -202,7 +235,7 @@ fn against(result: &RunResult) -> Vec<Plot> {
             return None;
         }
         let mut series = Vec::new();
-        for target in &result.targets {
+        for (colour, target) in result.targets.iter().enumerate() {
             let lines: [Line<Point>; 3] = [
                 ("p50", Dash::Dashed, |point| point.summary.response_ns.p50),
                 ("p99", Dash::Solid, |point| point.summary.response_ns.p99),
@@ -219,7 +252,8 @@ fn against(result: &RunResult) -> Vec<Plot> {
                 let mut points: Vec<(f64, f64)> = points.collect();
                 points.sort_by(|a, b| a.0.total_cmp(&b.0));
                 let name = format!("{} {what}", target.name);
-                series.push(Series::new(&name, points).dashed(dash).marked());
+                let line = Series::new(&name, points).coloured(colour);
+                series.push(line.dashed(dash).marked());
             }
         }
         series.retain(|series| !series.is_empty());

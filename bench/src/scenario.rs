@@ -7,9 +7,11 @@ mod search;
 pub use self::hostile::Crowd;
 use crate::error::BenchError;
 use crate::load::{Load, Shape};
+use crate::result::Point;
 use crate::schedule::Arrivals;
 use crate::session::{AppendTo, Beside, Lane, PointPlan, PointWork, READ_DEPTH, Session};
 use crate::settings::{BenchSettings, ReadFrom, Scenario, Vary};
+use crate::summary::as_f64;
 
 /// In-flight requests on a connection when the most that a target can take is looked for.
 const PROBE_IN_FLIGHT: usize = 16;
@@ -24,11 +26,14 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<(), BenchError> {
         Scenario::Device { shapes } => device(session, shapes).await,
         Scenario::Produce | Scenario::Connections => every(session, &Extra::default()).await,
         Scenario::Soak => {
-            every(session, &Extra::default()).await?;
+            let ended = every(session, &Extra::default()).await;
             session.note(
-                "A soak is read over time: the plots of latency and throughput over time should be flat.".to_owned(),
+                "A soak is read over time: the plots of latency, throughput and memory over time should be flat."
+                    .to_owned(),
             );
-            Ok(())
+            let notes: Vec<String> = session.points().iter().filter_map(memory).collect();
+            notes.into_iter().for_each(|note| session.note(note));
+            ended
         }
         Scenario::EndToEnd => {
             let extra = Extra {
@@ -48,6 +53,22 @@ pub(crate) async fn run(session: &mut Session<'_>) -> Result<(), BenchError> {
         Scenario::Append { counts } => append(session, counts).await,
         Scenario::Restart { counts, broker } => restart::restart(session, counts, broker).await,
     }
+}
+
+/// What became of the server's memory while so much passed through; nothing when it is not known.
+fn memory(point: &Point) -> Option<String> {
+    let steps = point.repetitions.iter().flat_map(|one| &one.intervals);
+    let steps: Vec<u64> = steps.filter_map(|step| step.server_memory_bytes).collect();
+    let (first, last, most) = (steps.first()?, steps.last()?, steps.iter().max()?);
+    let passed: u64 = point.repetitions.iter().map(|one| one.bytes).sum();
+    Some(format!(
+        "{}: {:.1} GB passed; memory of the server {} MiB in the first step, {} MiB in the last one, {} MiB at most.",
+        point.target,
+        as_f64(passed) / 1e9,
+        first >> 20,
+        last >> 20,
+        most >> 20
+    ))
 }
 
 /// What a scenario adds to plain requests.

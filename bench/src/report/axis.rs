@@ -215,16 +215,6 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Bytes in MiB or GiB.
-pub(super) fn binary_bytes(bytes: f64) -> String {
-    let mib = bytes / f64::from(1 << 20);
-    if mib >= 2048.0 {
-        format!("{} GiB", digits(mib / 1024.0))
-    } else {
-        format!("{} MiB", digits(mib))
-    }
-}
-
 /// A count, with k or M for thousands and millions.
 pub(super) fn plain_count(count: f64) -> String {
     if count >= 1e6 {
@@ -281,7 +271,5 @@ mod tests {
         assert_eq!(plain_count(1500.0), "1500");
         assert_eq!(plain_count(50_000.0), "50 k");
         assert_eq!(seconds(1800.0), "30 min");
-        assert_eq!(binary_bytes(1_073_741_824.0), "1024 MiB");
-        assert_eq!(binary_bytes(3_221_225_472.0), "3 GiB");
     }
 }

@@ -24,13 +24,13 @@ const STYLE: &str = "\
   --mark: #4a3d10; --c0: #4aa8e0; --c1: #ff8c42; --c2: #2fd1a0; --c3: #e79ac4; --c4: #8fd0f5; --c5: #e0b030; --c6: #b48be8;
   --c7: #c0c4c9; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); margin: 2rem auto;
-  max-width: 76rem; padding: 0 1rem; }
+  max-width: 84rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p.lead, td.faint { color: var(--faint); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--grid); white-space: nowrap; }
-th { font-weight: 600; vertical-align: bottom; } th:first-child, td:first-child, td.text, th.text { text-align: left; }
+th { font-weight: 600; vertical-align: bottom; white-space: normal; } th:first-child, td:first-child, td.text, th.text { text-align: left; }
 table.facts td { white-space: normal; text-align: left; } table.facts td:first-child { white-space: nowrap; }
 tr.invalid td, details.invalid { background: var(--mark); } details.invalid { padding: .1rem .8rem; }
 figure { display: inline-block; width: min(100%, 36rem); margin: 0 1.5rem 1.5rem 0; vertical-align: top; }

@@ -40,6 +40,7 @@ impl Dash {
 pub(super) struct Series {
     name: String,
     points: Vec<(f64, f64)>,
+    colour: usize,
     dash: Dash,
     is_marked: bool,
 }
@@ -50,8 +51,17 @@ impl Series {
         Self {
             name: name.to_owned(),
             points: points.into_iter().filter(is_number).collect(),
+            colour: 0,
             dash: Dash::Solid,
             is_marked: false,
+        }
+    }
+
+    /// Lines of one target have one colour, in all plots of a point, and differ in their dashes.
+    pub(super) fn coloured(self, target: usize) -> Self {
+        Self {
+            colour: target % COLOURS,
+            ..self
         }
     }
 
@@ -104,30 +114,6 @@ impl Plot {
         })
     }
 
-    /// Lines whose names begin alike, but for the last word, have the same colour and differ in their dashes.
-    fn colours(&self) -> Vec<usize> {
-        let stem = |series: &Series| match series.dash {
-            Dash::Solid if !series.name.contains(' ') => series.name.clone(),
-            _ => series
-                .name
-                .rsplit_once(' ')
-                .map_or(series.name.clone(), |(stem, _)| stem.to_owned()),
-        };
-        let mut stems: Vec<String> = Vec::new();
-        let of = |series: &Series| {
-            let stem = stem(series);
-            stems
-                .iter()
-                .position(|one| *one == stem)
-                .unwrap_or_else(|| {
-                    stems.push(stem);
-                    stems.len() - 1
-                })
-        };
-        let colours = self.series.iter().map(of);
-        colours.map(|colour| colour % COLOURS).collect()
-    }
-
     pub(super) fn html(&self) -> String {
         let mut out = String::new();
         let title = escape(&self.title);
@@ -139,13 +125,12 @@ impl Plot {
         )
         .ok();
         self.draw_axes(&mut out);
-        let colours = self.colours();
-        for (series, &colour) in self.series.iter().zip(&colours) {
-            self.draw_line(&mut out, series, colour);
+        for series in &self.series {
+            self.draw_line(&mut out, series);
         }
         out.push_str("</svg>\n<ul class=\"legend\">\n");
-        for (series, colour) in self.series.iter().zip(&colours) {
-            let (name, dash) = (escape(&series.name), series.dash.pattern());
+        for series in &self.series {
+            let (name, dash, colour) = (escape(&series.name), series.dash.pattern(), series.colour);
             writeln!(
                 out,
                 "<li><svg viewBox=\"0 0 30 8\" class=\"key\"><line x1=\"0\" y1=\"4\" x2=\"30\" y2=\"4\" class=\"line \
@@ -205,7 +190,8 @@ impl Plot {
         .ok();
     }
 
-    fn draw_line(&self, out: &mut String, series: &Series, colour: usize) {
+    fn draw_line(&self, out: &mut String, series: &Series) {
+        let colour = series.colour;
         let places: Vec<(f64, f64)> = series
             .points
             .iter()

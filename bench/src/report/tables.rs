@@ -252,6 +252,9 @@ const RATIOS: &[Column<Ratio>] = &[
     }),
 ];
 
+/// Heading of what tells points apart, which is longer than a figure.
+const POINT: &str = "point";
+
 /// What nothing is said of.
 const NOTHING: &str = "–";
 
@@ -260,7 +263,7 @@ const NOTHING: &str = "–";
 pub struct Table {
     /// What the rows have in common, in a sentence; empty when there is nothing to say.
     pub common: String,
-    /// The headings of the columns: the first two are words, the others figures.
+    /// The headings of the columns: the target, the point if there are several, and figures.
     pub heading: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<String>>,
@@ -269,14 +272,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// Drops the columns behind the first two in which nothing is said.
+    /// Drops the columns in which nothing is said.
     fn without_empty_columns(mut self) -> Self {
         let says = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].as_str());
-            column < 2
-                || cells
-                    .filter(|cell| !cell.is_empty())
-                    .any(|cell| cell != NOTHING)
+            let mut cells = cells.filter(|cell| !cell.is_empty());
+            column == 0 || cells.any(|cell| cell != NOTHING)
         };
         let says: Vec<bool> = (0..self.heading.len()).map(says).collect();
         let keep = |row: &mut Vec<String>| {
@@ -288,11 +289,19 @@ impl Table {
         self
     }
 
+    fn class(&self, column: usize) -> &'static str {
+        if self.heading[column] == POINT {
+            " class=\"text\""
+        } else {
+            ""
+        }
+    }
+
     fn html(&self, out: &mut String) {
         // Writing to a string does not fail, here and below.
         out.push_str("<div class=\"scroll\"><table>\n<tr>");
         for (column, heading) in self.heading.iter().enumerate() {
-            let class = if column == 1 { " class=\"text\"" } else { "" };
+            let class = self.class(column);
             write!(out, "<th{class}>{}</th>", escape(heading)).ok();
         }
         out.push_str("</tr>\n");
@@ -300,7 +309,7 @@ impl Table {
             let class = if is_invalid { " class=\"invalid\"" } else { "" };
             write!(out, "<tr{class}>").ok();
             for (column, cell) in row.iter().enumerate() {
-                let class = if column == 1 { " class=\"text\"" } else { "" };
+                let class = self.class(column);
                 write!(out, "<td{class}>{}</td>", escape(cell)).ok();
             }
             out.push_str("</tr>\n");
@@ -321,7 +330,7 @@ fn varies(point: &Point, common: &[String]) -> String {
 pub fn figures(result: &RunResult) -> Table {
     let common = common(result);
     let mut table = Table {
-        heading: ["target", "point"].map(str::to_owned).to_vec(),
+        heading: ["target", POINT].map(str::to_owned).to_vec(),
         ..Table::default()
     };
     if !common.is_empty() {
@@ -343,7 +352,7 @@ pub fn figures(result: &RunResult) -> Table {
 pub fn ratios(result: &RunResult) -> Table {
     let common = common(result);
     let mut table = Table {
-        heading: ["target", "point"].map(str::to_owned).to_vec(),
+        heading: ["target", POINT].map(str::to_owned).to_vec(),
         ..Table::default()
     };
     let headings = RATIOS.iter().map(|(heading, _)| (*heading).to_owned());
@@ -368,7 +377,7 @@ pub fn stages(result: &RunResult) -> Table {
         for band in &point.summary.stages {
             if table.heading.is_empty() {
                 let stages = band.stages_mean_ns.iter().map(|(name, _)| name.clone());
-                let first = ["target", "point", "percentiles", "requests", "mean time"];
+                let first = ["target", POINT, "percentiles", "requests", "mean time"];
                 table.heading = first.map(str::to_owned).into_iter().chain(stages).collect();
             }
             let mut row = vec![
@@ -384,7 +393,7 @@ pub fn stages(result: &RunResult) -> Table {
             table.invalid.push(!point.summary.is_valid);
         }
     }
-    table
+    table.without_empty_columns()
 }
 
 /// All points.

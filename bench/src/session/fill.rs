@@ -7,8 +7,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::{Lane, PointWork, Session};
-use crate::driver::{ProducerConnection, ProducerSpec, StreamSpec};
+use crate::driver::{DriverError, ProducerConnection, ProducerSpec, StreamSpec};
 use crate::error::BenchError;
+use crate::limits::ERROR_PAUSE;
 use crate::load::Shape;
 use crate::payload::Request;
 
@@ -22,6 +23,9 @@ pub(crate) const FILL_SHAPE: Shape = Shape {
 
 /// How often is told how far it is.
 const TELL: Duration = Duration::from_millis(500);
+
+/// How often a request is sent until it must have been taken.
+const TRIES_MAX: u32 = 500;
 
 /// Requests under way while a stream is filled.
 const IN_FLIGHT: usize = 8;
@@ -105,7 +109,7 @@ pub(crate) async fn write_requests(
     while stored < requests {
         while sent < requests && under_way.len() < IN_FLIGHT {
             let partition = u32::try_from(sent % u64::from(shape.partitions)).unwrap_or(0);
-            under_way.push(connection.send(partition, &request));
+            under_way.push(store(connection, partition, &request));
             sent += 1;
         }
         if let Some(outcome) = under_way.next().await {
@@ -118,4 +122,20 @@ pub(crate) async fn write_requests(
         }
     }
     Ok(())
+}
+
+/// Sends until it is taken: a system that has no room for a moment says so, and nothing is measured yet.
+async fn store(
+    connection: &dyn ProducerConnection,
+    partition: u32,
+    request: &Request,
+) -> Result<(), DriverError> {
+    let mut tries_left = TRIES_MAX;
+    loop {
+        tries_left -= 1;
+        match connection.send(partition, request).await {
+            Err(DriverError::Failed(_)) if tries_left > 0 => tokio::time::sleep(ERROR_PAUSE).await,
+            outcome => return outcome.map(drop),
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! The load generator against a real broker: what it counts must be so, how fast it was is nobody's business here.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::process::{Broker, Start, directory, run};
+use crate::process::{Broker, Start, directory, run, spawn};
 
 /// Short runs that are valid however busy the machine is.
 const SHORT: [&str; 10] = [
@@ -186,7 +187,9 @@ fn a_closed_loop_stands_beside_the_raw_programs() {
             .map(|one| one["target"].as_str().unwrap())
             .collect();
         assert_eq!(targets, ["raw", "mine"]);
-        assert!(number(&points[1]["ratio"]["requests_per_s"], "median") > 0.0);
+        let ratio = &points[1]["ratios"][0];
+        assert_eq!(ratio["to"], "raw");
+        assert!(number(&ratio["requests_per_s"], "median") > 0.0);
         let load = result["settings"]["load"].as_str().unwrap();
         assert!(load.contains("closed loop"), "{load}");
     }
@@ -215,6 +218,219 @@ fn the_machine_alone_is_measured_without_a_broker() {
     assert_eq!(phases, ["write-sync", "tcp-echo"]);
 }
 
+/// Each point of a result as target, what it did, and what it stands beside.
+fn lanes(result: &Value) -> Vec<(String, String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let points = result["points"].as_array().unwrap().iter();
+    let lanes = points.map(|point| {
+        let ratios = point["ratios"].as_array().unwrap().iter();
+        let beside = ratios.map(|ratio| text(&ratio["to"])).collect();
+        (text(&point["target"]), text(&point["phase"]), beside)
+    });
+    lanes.collect()
+}
+
+fn lane(target: &str, phase: &str, beside: &[&str]) -> (String, String, Vec<String>) {
+    let beside = beside.iter().map(|&one| one.to_owned()).collect();
+    (target.to_owned(), phase.to_owned(), beside)
+}
+
+#[test]
+fn a_cold_reader_stands_beside_its_absence_and_beside_raw_reads() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let target = format!("raw,mine=ringlog@{}", broker.address);
+    let dir = directory.path().to_str().unwrap();
+    let mut args = vec!["bench", "cold-reader", "--compare", &target, "--dir", dir];
+    args.extend(["--fill", "4MiB", "--rate", "200", "--late-limit", "1"]);
+    args.extend(SHORT);
+    let result = run(&args, b"").json();
+    let cold = lane("mine", "with a cold reader", &["mine, quiet", "raw, read"]);
+    let wanted = [lane("raw", "read", &[]), lane("mine", "quiet", &[]), cold];
+    assert_eq!(lanes(&result), wanted);
+    let cold = &result["points"][2];
+    let reader = &cold["ratios"][1]["background_bytes_per_s"];
+    assert!(number(reader, "median") > 0.0, "{cold}");
+}
+
+#[test]
+fn values_of_a_setting_take_turns_and_are_compared() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let vary = ["produce", "--vary", "durability=sync,async", "--receipts"];
+    let result = measured(&broker, &vary);
+    let wanted = [
+        lane("ringlog", "durability=sync", &[]),
+        lane("ringlog", "durability=async", &["ringlog, durability=sync"]),
+    ];
+    assert_eq!(lanes(&result), wanted);
+    // Where the time went is told of every request, whatever the durability.
+    for point in result["points"].as_array().unwrap() {
+        let bands = point["stages"].as_array().unwrap().iter();
+        let requests: u64 = bands
+            .clone()
+            .map(|band| band["requests"].as_u64().unwrap())
+            .sum();
+        assert_eq!(point["response_ns"]["count"], requests);
+        for band in bands {
+            let stages = band["stages_mean_ns"].as_array().unwrap();
+            let names: Vec<&str> = stages.iter().map(|one| one[0].as_str().unwrap()).collect();
+            assert_eq!(names[..3], ["queued", "appended", "flushed"]);
+        }
+    }
+}
+
+#[test]
+fn delivery_stands_beside_a_raw_round_trip_and_reads_beside_raw_reads() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let target = format!("raw,mine=ringlog@{}", broker.address);
+    let dir = directory.path().to_str().unwrap();
+    let common = ["--compare", &target, "--dir", dir, "--durability", "sync"];
+    let beside = |scenario: &[&str]| {
+        let mut args = vec!["bench"];
+        args.extend(scenario);
+        args.extend(common);
+        args.extend(SHORT);
+        let result = run(&args, b"").json();
+        assert_eq!(
+            lanes(&result),
+            [lane("raw", "", &[]), lane("mine", "", &["raw"])]
+        );
+        result
+    };
+    let delivered = beside(&["end-to-end"]);
+    for point in delivered["points"].as_array().unwrap() {
+        let times = &point["end_to_end_ns"];
+        assert!(times["count"].as_u64().unwrap() > 0, "{point}");
+    }
+    let read = beside(&[
+        "consume",
+        "--from",
+        "device",
+        "--pass-through",
+        "--fill",
+        "4MiB",
+    ]);
+    assert!(number(&read["points"][1]["ratios"][0]["bytes_per_s"], "median") > 0.0);
+}
+
+#[test]
+fn the_engine_alone_stands_beside_raw_writes_and_many_logs_share_rounds() {
+    let directory = directory();
+    let dir = directory.path().to_str().unwrap();
+    let mut args = vec!["bench", "append", "--dir", dir, "--counts", "1,20"];
+    args.extend(SHORT);
+    let result = run(&args, b"").json();
+    let wanted = [
+        lane("raw", "", &[]),
+        lane("engine", "", &["raw"]),
+        lane("engine", "", &[]),
+    ];
+    assert_eq!(lanes(&result), wanted);
+    let counters = &result["points"][2]["repetitions"][0]["counters_after"];
+    assert!(number(counters, "flush_groups") > number(counters, "flush_rounds"));
+}
+
+#[test]
+fn a_broker_that_is_killed_and_started_again_is_waited_for() {
+    let directory = directory();
+    let dir = directory.path().to_str().unwrap();
+    let mut args = vec!["bench", "restart", "--dir", dir, "--counts", "3"];
+    args.extend(["--fill", "4MiB"]);
+    args.extend(SHORT);
+    args.extend(["--", "--cores", "none", "--memory", "256MiB"]);
+    let result = run(&args, b"").json();
+    let repetitions = result["points"][0]["repetitions"].as_array().unwrap();
+    assert_eq!(repetitions.len(), 2);
+    for repetition in repetitions {
+        let restart = &repetition["restart"];
+        assert!(number(restart, "all_partitions_s") >= number(restart, "answers_s"));
+        assert!(number(restart, "log_bytes") >= f64::from(4 << 20));
+    }
+    assert_eq!(
+        std::fs::read_dir(dir).unwrap().count(),
+        0,
+        "nothing is left"
+    );
+    let mut wrong = vec!["bench", "restart", "--dir", dir, "--", "--shards", "0"];
+    wrong.extend(["--log", "info"]);
+    run(&wrong, b"").refused(1, &["the broker ended", "at least one shard"]);
+}
+
+#[test]
+fn a_generator_that_is_late_fails_the_run() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let mut args = vec!["bench", "produce", "--rate", "200"];
+    args.extend(["--late-after", "0ns", "--late-limit", "0"]);
+    args.extend(SHORT);
+    let finished = broker.run(&args, b"");
+    let result: Value = serde_json::from_slice(&finished.out).unwrap();
+    let reason = &result["points"][0]["repetitions"][0]["invalid"][0];
+    assert!(reason.as_str().unwrap().contains("late"), "{reason}");
+    finished.refused(1, &["1 of 1 points are not valid"]);
+}
+
+#[test]
+fn what_was_measured_until_a_soak_was_told_to_end_is_kept() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let (address, out) = (broker.address.to_string(), directory.path().join("result"));
+    let mut args = vec!["bench", "soak", "--duration", "1h", "--warm-up", "0s"];
+    args.extend(["--warm-memory", "0", "--bootstrap", &address]);
+    args.extend(["--out", out.to_str().unwrap()]);
+    let mut soak = spawn(&args, Stdio::null());
+    let topic = loop {
+        let topics = topics(&broker);
+        if let Some(topic) = topics.as_array().and_then(|topics| topics.first()) {
+            break topic["name"].as_str().unwrap().to_owned();
+        }
+    };
+    // Its records come within the measured time, since there is no warm-up.
+    broker.ok(&["consume", &topic, "--from", "earliest", "--max", "20"]);
+    soak.signal("TERM");
+    assert_eq!(soak.wait("the soak"), Some(1));
+    let result = std::fs::read_to_string(out.join("result.json")).unwrap();
+    let result: Value = serde_json::from_str(&result).unwrap();
+    assert!(result["ended_early"].as_str().unwrap().contains("stop"));
+    let repetition = &result["points"][0]["repetitions"][0];
+    assert!(number(repetition, "requests") >= 20.0);
+    assert!(number(repetition, "elapsed_s") < 3600.0);
+    assert!(out.join("report.html").is_file());
+    assert_eq!(
+        topics(&broker).as_array().unwrap().len(),
+        0,
+        "what was made is removed"
+    );
+}
+
+#[test]
+fn searches_partitions_and_connections_give_a_point_for_each() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let phases = |args: &[&str]| -> Vec<String> {
+        let result = measured(&broker, args);
+        lanes(&result).into_iter().map(|lane| lane.1).collect()
+    };
+    // The rates are parts of what there is, and there may be little.
+    let ladder = ["rate-ladder", "--late-limit", "1"];
+    assert_eq!(phases(&ladder).len(), 7);
+    let search = [
+        "slo-search",
+        "--p99",
+        "1m",
+        "--steps",
+        "2",
+        "--late-limit",
+        "1",
+    ];
+    let found = phases(&search);
+    assert_eq!(found[1..3], ["search", "search"]);
+    assert_eq!(phases(&["partitions", "--counts", "1,7"]).len(), 2);
+    assert_eq!(phases(&["connections", "--connections", "1,30"]).len(), 2);
+}
+
 #[test]
 fn what_cannot_be_measured_is_refused_with_what_can() {
     let refused = |args: &[&str], said: &[&str]| {
@@ -239,6 +455,12 @@ fn what_cannot_be_measured_is_refused_with_what_can() {
     );
     refused(&["end-to-end", "--record-bytes", "4"], &["16 bytes"]);
     refused(&["produce", "--rate=-5"], &["--rate"]);
+    refused(
+        &["produce", "--vary", "segment_bytes=1MiB"],
+        &["--vary", "two"],
+    );
+    refused(&["cold-reader", "--compare", "raw"], &["another target"]);
+    refused(&["append", "--counts", "0"], &["partitions"]);
     refused(&["produce", "--connections", "0"], &["connections"]);
     refused(&["produce", "--compare", "ringlog,ringlog"], &["labels"]);
     refused(
