@@ -122,10 +122,18 @@ const FIGURES: &[Column<Point>] = &[
     ("MB/s", |point| {
         loaded(point, spread(point.summary.spread.bytes_per_s, 1e-6, 1))
     }),
-    ("p50", |point| time(point.summary.response_ns.p50)),
-    ("p99", |point| time(point.summary.response_ns.p99)),
-    ("p99.9", |point| time(point.summary.response_ns.p999)),
-    ("slowest", |point| time(point.summary.response_ns.max)),
+    ("p50", |point| {
+        loaded(point, time(point.summary.response_ns.p50))
+    }),
+    ("p99", |point| {
+        loaded(point, time(point.summary.response_ns.p99))
+    }),
+    ("p99.9", |point| {
+        loaded(point, time(point.summary.response_ns.p999))
+    }),
+    ("slowest", |point| {
+        loaded(point, time(point.summary.response_ns.max))
+    }),
     ("service p99", |point| match point.settings.rate {
         Some(_) => time(point.summary.service_ns.p99),
         None => String::new(),
@@ -230,32 +238,37 @@ fn written_by_sent(point: &Point) -> String {
 
 const RATIOS: &[Column<Ratio>] = &[
     ("beside", |ratio| ratio.to.clone()),
-    ("requests/s", |ratio| spread(ratio.requests_per_s, 1.0, 2)),
-    ("MB/s", |ratio| spread(ratio.bytes_per_s, 1.0, 2)),
-    ("p50", |ratio| spread(ratio.response_p50, 1.0, 2)),
-    ("p99", |ratio| spread(ratio.response_p99, 1.0, 2)),
-    ("p99.9", |ratio| spread(ratio.response_p999, 1.0, 2)),
+    ("requests/s", |ratio| compared(ratio.requests_per_s, 1.0, 2)),
+    ("MB/s", |ratio| compared(ratio.bytes_per_s, 1.0, 2)),
+    ("p50", |ratio| compared(ratio.response_p50, 1.0, 2)),
+    ("p99", |ratio| compared(ratio.response_p99, 1.0, 2)),
+    ("p99.9", |ratio| compared(ratio.response_p999, 1.0, 2)),
     ("end to end p50", |ratio| {
-        spread(ratio.end_to_end_p50, 1.0, 2)
+        compared(ratio.end_to_end_p50, 1.0, 2)
     }),
     ("end to end p99", |ratio| {
-        spread(ratio.end_to_end_p99, 1.0, 2)
+        compared(ratio.end_to_end_p99, 1.0, 2)
     }),
     ("reader MB/s", |ratio| {
-        spread(ratio.background_bytes_per_s, 1.0, 2)
+        compared(ratio.background_bytes_per_s, 1.0, 2)
     }),
     ("p50 longer by, µs", |ratio| {
-        spread(ratio.response_p50_more_ns, 1e-3, 1)
+        compared(ratio.response_p50_more_ns, 1e-3, 1)
     }),
     ("server CPU/request more by, µs", |ratio| {
-        spread(ratio.server_cpu_more_us, 1.0, 2)
+        compared(ratio.server_cpu_more_us, 1.0, 2)
     }),
 ];
+
+/// A ratio; nothing where there is none.
+fn compared(ratio: Option<Spread>, factor: f64, digits: usize) -> String {
+    ratio.map_or(String::new(), |ratio| spread(Some(ratio), factor, digits))
+}
 
 /// Heading of what tells points apart, which is longer than a figure.
 const POINT: &str = "point";
 
-/// What nothing is said of.
+/// A figure for which there are not enough samples.
 const NOTHING: &str = "–";
 
 /// A table, as it is printed and as it stands in the page.
@@ -275,9 +288,8 @@ impl Table {
     /// Drops the columns in which nothing is said.
     fn without_empty_columns(mut self) -> Self {
         let says = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].as_str());
-            let mut cells = cells.filter(|cell| !cell.is_empty());
-            column == 0 || cells.any(|cell| cell != NOTHING)
+            let mut cells = self.rows.iter().map(|row| &row[column]);
+            column == 0 || cells.any(|cell| !cell.is_empty())
         };
         let says: Vec<bool> = (0..self.heading.len()).map(says).collect();
         let keep = |row: &mut Vec<String>| {

@@ -73,14 +73,11 @@ impl Guard {
         assert!(status.success(), "{kill}");
     }
 
-<<<<<<< HEAD
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.0.try_wait().unwrap().is_some()
     }
 
-=======
->>>>>>> 04fb1fb (bench: tables told once for terminal and page, memory over time, tests of every scenario, commands that measure all tables again)
     /// Waits for the end and gives the exit code, if it ended by itself.
     pub(crate) fn wait(&mut self, what: &str) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;

@@ -99,7 +99,11 @@ fn figures(text: &str) -> String {
         is_table = line.starts_with("TARGET") || (is_table && !line.is_empty());
         let is_row = is_table && !line.starts_with("TARGET");
         lines.push(match is_row {
-            true => replace(line, r"(^|  )(-|[\d.]+( \([\d.-]+\))?)", "$1<n>"),
+            true => replace(
+                line,
+                r"(^|  )(–|[\d.]+( \([\d.–]+\))?( (ns|µs|ms|s|%|MiB))?)",
+                "$1<n>",
+            ),
             false => line.to_owned(),
         });
     }
