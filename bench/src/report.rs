@@ -118,7 +118,7 @@ fn latency_over_time(group: &[&Point]) -> Option<Plot> {
     let mut series = Vec::new();
     for (colour, point) in group.iter().enumerate() {
         let lines: [Line<Interval>; 4] = [
-            ("p99.9", Dash::DashDotted, |one| one.response_p999_ns),
+            ("p99.9", Dash::Mixed, |one| one.response_p999_ns),
             ("p99", Dash::Solid, |one| one.response_p99_ns),
             ("p50", Dash::Dashed, |one| one.response_p50_ns),
             ("slowest", Dash::Dotted, |one| one.response_max_ns),

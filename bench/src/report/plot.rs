@@ -20,7 +20,7 @@ const COLOURS: usize = 8;
 pub(super) enum Dash {
     Solid,
     Dashed,
-    DashDotted,
+    Mixed,
     Dotted,
 }
 
@@ -29,7 +29,7 @@ impl Dash {
         match self {
             Self::Solid => "none",
             Self::Dashed => "7 4",
-            Self::DashDotted => "9 3 2 3",
+            Self::Mixed => "9 3 2 3",
             Self::Dotted => "2 4",
         }
     }
