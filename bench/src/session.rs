@@ -343,11 +343,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The points measured until now.
-    pub(crate) fn points(&self) -> &[Point] {
-        &self.points
-    }
-
     /// Takes a point that was measured elsewhere.
     pub(crate) fn push_point(&mut self, point: Point) {
         self.points.push(point);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringlog_bench::driver::{DriverKind, Durability};
 use ringlog_bench::{
-    Arrivals, BenchSettings, BrokerCommand, Crowd, ReadFrom, RunResult, Scenario, TargetSpec, Timing,
-    bench, write_result,
+    Arrivals, BenchSettings, BrokerCommand, Crowd, ReadFrom, RunResult, Scenario, TargetSpec,
+    Timing, bench, write_result,
 };
 use tokio::signal::unix::{self, SignalKind};
 
