@@ -18,7 +18,8 @@ pub(crate) use self::bench::{
 pub(crate) use self::broker::BrokerArguments;
 pub(crate) use self::inspect::{DoctorArguments, LogCommand};
 pub(crate) use self::records::{
-    AcksArgument, Column, ConsumeArguments, ProduceArguments, RecordFormat,
+    AcksArgument, Column, CompressionArgument, ConsumeArguments, PartitionerArgument,
+    ProduceArguments, RecordFormat,
 };
 pub(crate) use self::topic::TopicCommand;
 use crate::output::Format;

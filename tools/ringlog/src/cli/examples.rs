@@ -76,7 +76,7 @@ Formats:
 Examples:
   echo 'hello, log' | ringlog produce events
   ringlog produce events --file access.log --headers source=web
-  ringlog produce events --file pairs --key-separator ,
+  ringlog produce events --file pairs --key-separator , --compression zstd
   ringlog produce events --file records.json --format json";
 
 pub(super) const CONSUME: &str = "\

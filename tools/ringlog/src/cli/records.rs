@@ -19,6 +19,34 @@ pub(crate) enum AcksArgument {
     All,
 }
 
+/// How the records of a batch are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompressionArgument {
+    /// Not at all
+    #[default]
+    None,
+    /// gzip
+    Gzip,
+    /// snappy
+    Snappy,
+    /// lz4
+    Lz4,
+    /// zstd
+    Zstd,
+}
+
+/// How the partition of a record is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PartitionerArgument {
+    /// By the key as Kafka does it; records without one fill a batch of one partition, then of another
+    #[default]
+    Key,
+    /// All records fill a batch of one partition, then of another, whatever their keys
+    Sticky,
+    /// Record by record to one partition after the other, whatever their keys
+    RoundRobin,
+}
+
 /// How records lie in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RecordFormat {
@@ -48,9 +76,15 @@ pub(crate) struct ProduceArguments {
     /// A header that each record gets behind its own; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = header)]
     pub(crate) headers: Vec<(String, String)>,
-    /// Send everything to this partition [default: by key as Kafka does it, in turns without; what JSON says]
-    #[arg(long, value_name = "N")]
+    /// Send everything to this partition [default: what JSON says, or --partitioner chooses]
+    #[arg(long, value_name = "N", conflicts_with = "partitioner")]
     pub(crate) partition: Option<u32>,
+    /// How the partition is chosen of records that do not say it
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub(crate) partitioner: PartitionerArgument,
+    /// How batches are compressed; one that would get larger is sent as it is
+    #[arg(long, value_name = "CODEC", value_enum, default_value_t)]
+    pub(crate) compression: CompressionArgument,
     /// When an append is acknowledged
     #[arg(long, value_name = "LEVEL", value_enum, default_value = "all")]
     pub(crate) acks: AcksArgument,

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
-use ringlog_client::{Acks, Admin, Client, Producer, ProducerConfig, ProducerRecord};
+use ringlog_client::{
+    Acks, Admin, Client, Compression, Partitioner, Producer, ProducerConfig, ProducerRecord,
+};
 use ringlog_record::PartitionIndex;
 
 use self::acknowledgements::{Acknowledgements, Stopped};
@@ -21,7 +23,7 @@ use super::connect::connect;
 use super::formats::{InputRecord, Place, input_format};
 use super::input::{self, Input, Item};
 use super::interrupt::Interrupt;
-use crate::cli::{AcksArgument, ProduceArguments};
+use crate::cli::{AcksArgument, CompressionArgument, PartitionerArgument, ProduceArguments};
 use crate::error::CommandError;
 
 /// Records that may be read ahead.
@@ -100,6 +102,18 @@ async fn config(
         batch_bytes: arguments.batch_bytes,
         batch_bytes_max: max_batch_bytes.unwrap_or(defaults.batch_bytes_max),
         wants_receipts: arguments.receipt,
+        partitioner: match arguments.partitioner {
+            PartitionerArgument::Key => Partitioner::Key,
+            PartitionerArgument::Sticky => Partitioner::Sticky,
+            PartitionerArgument::RoundRobin => Partitioner::RoundRobin,
+        },
+        compression: match arguments.compression {
+            CompressionArgument::None => Compression::None,
+            CompressionArgument::Gzip => Compression::Gzip,
+            CompressionArgument::Snappy => Compression::Snappy,
+            CompressionArgument::Lz4 => Compression::Lz4,
+            CompressionArgument::Zstd => Compression::Zstd,
+        },
         delivery_timeout: DELIVERY_TIMEOUT,
         ..defaults
     })

@@ -84,6 +84,64 @@ fn length_prefixed_values_come_back_byte_for_byte() {
 }
 
 #[test]
+fn compressed_records_come_back_and_take_less_room() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let text = "the same words again and again\n".repeat(2_000);
+    let size = |topic| {
+        let described = broker.run(&["topic", "describe", topic, "--output", "json"], b"");
+        described.json()["partitions"][0]["size_bytes"]
+            .as_u64()
+            .unwrap()
+    };
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        broker.ok(&["topic", "create", codec]);
+        broker
+            .run(&["produce", codec, "--compression", codec], text.as_bytes())
+            .ok();
+        let consumed = broker.ok(&["consume", codec, "--until-end"]);
+        assert!(consumed == text.as_bytes(), "{codec}");
+        assert!(codec == "none" || size(codec) < size("none") / 4, "{codec}");
+    }
+}
+
+#[test]
+fn partitions_are_chosen_as_the_partitioner_says() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    broker.ok(&["topic", "create", "t", "--partitions", "3"]);
+    let produce = |how| {
+        let asked = ["produce", "t", "--key-separator", ":", "--partitioner", how];
+        broker.run(&asked, "k:v\n".repeat(30).as_bytes()).ok();
+    };
+    let ends = || -> Vec<u64> {
+        let told = broker
+            .run(&["topic", "offsets", "t", "--output", "json"], b"")
+            .json();
+        let partitions = told["partitions"].as_array().unwrap();
+        partitions
+            .iter()
+            .map(|one| one["offset"].as_u64().unwrap())
+            .collect()
+    };
+    produce("round-robin");
+    assert_eq!(ends(), [10, 10, 10]);
+    produce("key");
+    let mut all = ends();
+    all.sort_unstable();
+    assert_eq!(all, [10, 10, 40]);
+    let both = [
+        "produce",
+        "t",
+        "--partition",
+        "1",
+        "--partitioner",
+        "sticky",
+    ];
+    broker.run(&both, b"").refused(2, &["--partitioner"]);
+}
+
+#[test]
 fn headers_are_added_and_printed() {
     let directory = directory();
     let broker = Start::new(directory.path()).broker();
