@@ -141,6 +141,15 @@ impl Admin {
         self.client.refresh(TopicSelection::All).await
     }
 
+    /// All topics, those included that brokers keep for themselves; their names begin with `__`.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn list_all_topics(&self) -> Result<Vec<TopicInfo>, AdminError> {
+        self.client.refresh(TopicSelection::AllAndInternal).await
+    }
+
     /// A topic with its settings and the state of its partitions.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod bench;
 mod broker;
 mod examples;
+mod group;
 mod inspect;
 mod records;
 mod topic;
@@ -16,6 +17,7 @@ pub(crate) use self::bench::{
     RestartArguments, RunArguments,
 };
 pub(crate) use self::broker::BrokerArguments;
+pub(crate) use self::group::GroupCommand;
 pub(crate) use self::inspect::{DoctorArguments, LogCommand};
 pub(crate) use self::records::{
     AcksArgument, Column, CompressionArgument, ConsumeArguments, PartitionerArgument,
@@ -56,6 +58,9 @@ pub(crate) enum Command {
     /// to standard error at the end.
     #[command(after_help = examples::CONSUME)]
     Consume(ConsumeArguments),
+    /// Look at how far groups have read, and set where they go on
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Look at the brokers of a cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),

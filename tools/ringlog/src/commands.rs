@@ -7,6 +7,7 @@ mod connect;
 pub(crate) mod consume;
 pub(crate) mod doctor;
 mod formats;
+pub(crate) mod group;
 mod input;
 mod interrupt;
 pub(crate) mod log;

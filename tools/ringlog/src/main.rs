@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Topic(arguments) => client(commands::topic::run(arguments)),
         Command::Produce(arguments) => client(commands::produce::run(arguments)),
         Command::Consume(arguments) => client(commands::consume::run(arguments)),
+        Command::Group(command) => client(commands::group::run(command)),
         Command::Cluster(command) => client(commands::cluster::run(command)),
         Command::Log(arguments) => commands::log::run(&arguments),
         Command::Bench(command) => client(commands::bench::run(*command)),

@@ -96,7 +96,20 @@ Examples:
   ringlog consume events                  follow the log from now on
   ringlog consume events --until-end      all there is, then stop
   ringlog consume events --from @2026-01-31T12:00:00Z --print timestamp,value
-  ringlog consume events --from earliest --max 10 --format json";
+  ringlog consume events --from earliest --max 10 --format json
+  ringlog consume events --group mail     go on where the group stopped";
+
+pub(super) const GROUP_DESCRIBE: &str = "\
+Examples:
+  ringlog group describe mail
+  ringlog group describe mail --output json";
+
+pub(super) const GROUP_RESET: &str = "\
+Examples:
+  ringlog group reset mail --topic events --to earliest     read all again
+  ringlog group reset mail --topic events --to latest       leave out what there is
+  ringlog group reset mail --topic events --partition 0 --to 1000
+  ringlog group reset mail --topic events --to @2026-01-31T12:00:00Z";
 
 pub(super) const CLUSTER_STATUS: &str = "\
 Examples:

@@ -132,6 +132,10 @@ pub(crate) struct ConsumeArguments {
     /// [default: latest; earliest with --until-end]
     #[arg(long, value_name = "WHERE", value_parser = place)]
     pub(crate) from: Option<StartAt>,
+    /// Go on where this group stopped, and commit where it stops: every second, at the end and on a signal, what has been
+    /// printed by then; --from counts where the group has committed nothing yet
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
     /// Stop after so many records
     #[arg(long, value_name = "N")]
     pub(crate) max: Option<u64>,

@@ -1,10 +1,12 @@
 //! `ringlog consume`: prints the records of a topic.
 
+mod commits;
 mod summary;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringlog_client::{
@@ -13,6 +15,7 @@ use ringlog_client::{
 };
 use ringlog_record::{Offset, PartitionIndex};
 
+use self::commits::Commits;
 use self::summary::{End, Summary};
 use super::connect::connect;
 use super::formats::{OutputFormat, output_format};
@@ -51,7 +54,19 @@ pub(crate) async fn run(arguments: ConsumeArguments) -> Result<(), CommandError>
             .await
             .map_err(failed)?;
     }
-    check_start(start, &ends).map_err(|reason| CommandError::failed(&what, reason))?;
+    let commits = match &arguments.group {
+        Some(group) => {
+            let found = Commits::find(&client, group, Arc::clone(&topic), &partitions).await;
+            Some(found.map_err(failed)?)
+        }
+        None => None,
+    };
+    let starts = partitions.iter().map(|&partition| {
+        let committed = commits.as_ref().and_then(|commits| commits.get(partition));
+        (partition, committed.map_or(start, StartAt::Offset))
+    });
+    let starts: Vec<(PartitionIndex, StartAt)> = starts.collect();
+    check_starts(&starts, &ends).map_err(|reason| CommandError::failed(&what, reason))?;
     let config = ConsumerConfig {
         offset_reset: match start {
             // What retention removes between the question and the read is not asked for.
@@ -61,7 +76,7 @@ pub(crate) async fn run(arguments: ConsumeArguments) -> Result<(), CommandError>
         ..ConsumerConfig::default()
     };
     let mut consumer = Consumer::new(&client, config);
-    let assignments = partitions.iter().map(|&partition| Assignment {
+    let assignments = starts.iter().map(|&(partition, start)| Assignment {
         topic: topic.name.clone(),
         partition,
         start,
@@ -75,10 +90,17 @@ pub(crate) async fn run(arguments: ConsumeArguments) -> Result<(), CommandError>
         left: arguments.max.unwrap_or(u64::MAX),
         is_until_end: arguments.until_end,
         summary: Summary::new(consumer.positions()),
+        commits,
         out: BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock()),
     };
+    // Where a group begins is where it goes on, also when nothing comes meanwhile.
+    printing.commit().await?;
     let end = printing.print(&mut consumer, &mut interrupt).await;
     let flushed = printing.out.flush();
+    let is_read = !matches!(end, Ok(End::OutputClosed));
+    if is_read && flushed.is_ok() {
+        printing.commit().await?;
+    }
     if let (Ok(end), Ok(())) = (&end, &flushed) {
         printing.summary.print(*end, arguments.output.form);
     }
@@ -108,16 +130,21 @@ async fn ends_of(
 }
 
 /// An offset behind the end is refused, as it is when the log is followed.
-fn check_start(start: StartAt, ends: &BTreeMap<PartitionIndex, Offset>) -> Result<(), String> {
-    let StartAt::Offset(offset) = start else {
-        return Ok(());
-    };
-    match ends.iter().find(|&(_, &end)| offset > end) {
-        None => Ok(()),
-        Some((partition, end)) => Err(format!(
-            "offset {offset} is behind the end of partition {partition}, which is {end}"
-        )),
+fn check_starts(
+    starts: &[(PartitionIndex, StartAt)],
+    ends: &BTreeMap<PartitionIndex, Offset>,
+) -> Result<(), String> {
+    for (partition, start) in starts {
+        let (StartAt::Offset(offset), Some(&end)) = (*start, ends.get(partition)) else {
+            continue;
+        };
+        if offset > end {
+            return Err(format!(
+                "offset {offset} is behind the end of partition {partition}, which is {end}"
+            ));
+        }
     }
+    Ok(())
 }
 
 /// Prints records until an end.
@@ -129,6 +156,8 @@ struct Printing<W: Write> {
     left: u64,
     is_until_end: bool,
     summary: Summary,
+    /// Of the group that reads, if any.
+    commits: Option<Commits>,
     out: BufWriter<W>,
 }
 
@@ -146,6 +175,12 @@ impl<W: Write> Printing<W> {
             if self.is_at_end(consumer) {
                 return Ok(End::All);
             }
+            if self.commits.as_ref().is_some_and(Commits::is_due) {
+                if let Err(error) = self.out.flush() {
+                    return CommandError::output(&error).map(|()| End::OutputClosed);
+                }
+                self.commit().await?;
+            }
             let polled = tokio::select! {
                 polled = self.poll(consumer) => polled?,
                 () = interrupt.next() => return Ok(End::Interrupted),
@@ -160,6 +195,21 @@ impl<W: Write> Printing<W> {
                 Err(error) => return CommandError::output(&error).map(|()| End::OutputClosed),
             }
         }
+    }
+
+    /// Commits what was printed and passed on.
+    async fn commit(&mut self) -> Result<(), CommandError> {
+        let Some(commits) = &mut self.commits else {
+            return Ok(());
+        };
+        let committed = commits.commit(self.summary.next()).await;
+        committed.map_err(|error| {
+            let advice = "what was printed since the last commit is printed again the next time";
+            CommandError::failed(
+                "commit where the group stopped",
+                format!("{error}; {advice}"),
+            )
+        })
     }
 
     /// The next batch. What was printed is passed on before it waits for one.

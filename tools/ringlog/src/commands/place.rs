@@ -3,6 +3,8 @@
 use ringlog_client::{Admin, Client, ClientError, ConsumeError, StartAt, TopicInfo};
 use ringlog_record::{Offset, PartitionIndex, TimestampMs};
 
+use crate::error::CommandError;
+
 /// Where a place is in a partition.
 pub(super) struct Found {
     pub(super) partition: PartitionIndex,
@@ -42,6 +44,15 @@ pub(super) async fn find(
         });
     }
     Ok(all)
+}
+
+/// An offset is refused unless exactly one partition is named.
+pub(super) fn needs_one_partition(place: StartAt, named: &[u32]) -> Result<(), CommandError> {
+    if matches!(place, StartAt::Offset(_)) && named.len() != 1 {
+        let message = "an offset is a place in one partition: say which with --partition N";
+        return Err(CommandError::Usage(message.to_owned()));
+    }
+    Ok(())
 }
 
 /// The partitions that are named, or all.

@@ -14,9 +14,6 @@ use crate::cli::TopicCommand;
 use crate::error::CommandError;
 use crate::output::{Format, counted, numbers, outln, print_json, print_table, words};
 
-/// How the names of topics begin that ringlog keeps for itself.
-const INTERNAL_PREFIX: &str = "__";
-
 pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
     match command {
         TopicCommand::Create {
@@ -49,10 +46,12 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
             output,
         } => {
             let admin = Admin::new(&connect(&bootstrap).await?);
-            let topics = admin.list_topics().await;
+            let topics = match internal {
+                true => admin.list_all_topics().await,
+                false => admin.list_topics().await,
+            };
             let mut topics =
                 topics.map_err(|error| CommandError::failed("list the topics", error))?;
-            topics.retain(|topic| internal || !topic.name.starts_with(INTERNAL_PREFIX));
             topics.sort_by(|a, b| a.name.cmp(&b.name));
             list(&topics, output.form);
         }

@@ -11,6 +11,7 @@ mod admin;
 mod bad_input;
 mod bench;
 mod formats;
+mod groups;
 mod help;
 mod kill;
 mod pipes;

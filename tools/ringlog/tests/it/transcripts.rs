@@ -105,6 +105,7 @@ documents! {
     completions_are_as_documented: "completions.md",
     consume_is_as_documented: "consume.md",
     doctor_is_as_documented: "doctor.md",
+    group_is_as_documented: "group.md",
     log_is_as_documented: "log.md",
     produce_is_as_documented: "produce.md",
     topic_is_as_documented: "topic.md",

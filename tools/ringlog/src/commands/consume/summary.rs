@@ -55,6 +55,11 @@ impl Summary {
         self.next.insert(partition, record.offset.next());
     }
 
+    /// The offset behind what was printed of each partition.
+    pub(super) fn next(&self) -> &BTreeMap<PartitionIndex, Offset> {
+        &self.next
+    }
+
     /// Prints it on standard error. People see the records, and need no more.
     pub(super) fn print(&self, end: End, form: Format) {
         if form == Format::Table {

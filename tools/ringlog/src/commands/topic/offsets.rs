@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::cli::Bootstrap;
 use crate::commands::connect::connect;
-use crate::commands::place::{Found, chosen, find};
+use crate::commands::place::{Found, chosen, find, needs_one_partition};
 use crate::error::CommandError;
 use crate::output::{Format, numbers, print_json, print_table, words};
 
@@ -67,10 +67,7 @@ pub(super) async fn delete_before(
     bootstrap: &Bootstrap,
     form: Format,
 ) -> Result<(), CommandError> {
-    if matches!(places.place, StartAt::Offset(_)) && places.partitions.len() != 1 {
-        let message = "an offset is a place in one partition: say which with --partition N";
-        return Err(CommandError::Usage(message.to_owned()));
-    }
+    needs_one_partition(places.place, places.partitions)?;
     let name = places.topic;
     let client = connect(bootstrap).await?;
     let what = format!("delete records of topic {name:?}");
