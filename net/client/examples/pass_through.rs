@@ -57,6 +57,7 @@ pub(crate) async fn run(
             topic: topic.to_owned(),
             partition: PartitionIndex::new(partition),
             batches: batch_of_a_client(partition)?,
+            expected_offset: None,
         });
     }
     let appended = raw

@@ -32,6 +32,9 @@ pub struct RawAppend {
     pub partition: PartitionIndex,
     /// One or more whole batches, as PROTOCOL.md has them; one alone if an idempotent producer made it.
     pub batches: Bytes,
+    /// Store them only if the log ends here, refused as [`ErrorCode::UnexpectedOffset`] otherwise; `None` = wherever it
+    /// ends. Comparing and storing are one step, so that of several who expect the same end one wins.
+    pub expected_offset: Option<Offset>,
 }
 
 /// What became of the batches for a partition.
@@ -39,6 +42,8 @@ pub struct RawAppend {
 pub struct RawAppended {
     /// Where the partition stands, also when the batches were refused; all zero when nobody could say.
     pub state: PartitionState,
+    /// With [`ErrorCode::UnexpectedOffset`]: where the log ends.
+    pub log_end: Option<Offset>,
     /// Where they are stored, or why they are not.
     pub outcome: Result<StoredBatches, ClientError>,
 }
@@ -85,6 +90,7 @@ impl RawAppended {
     fn failed(error: ClientError) -> Self {
         Self {
             state: PartitionState::default(),
+            log_end: None,
             outcome: Err(error),
         }
     }
@@ -142,12 +148,7 @@ impl RawClient {
             groups.entry(owner).or_default().push(part);
         }
         let asked = groups.into_values().map(|parts| async {
-            let slices: Vec<Bytes> = parts
-                .iter()
-                .filter_map(|part| appends.get(part.place))
-                .map(|append| append.batches.clone())
-                .collect();
-            let appended = self.append_to_shard(&parts, slices, acks, timeout).await;
+            let appended = self.append_to_shard(&parts, &appends, acks, timeout).await;
             let appended = appended.unwrap_or_else(|error| {
                 let failed = |_: &Part| RawAppended::failed(error.clone());
                 parts.iter().map(failed).collect()
@@ -167,19 +168,24 @@ impl RawClient {
     async fn append_to_shard(
         &self,
         parts: &[Part],
-        slices: Vec<Bytes>,
+        appends: &[RawAppend],
         acks: Acks,
         timeout: Duration,
     ) -> Result<Vec<RawAppended>, ClientError> {
         let connection = self.connection(parts).await?;
-        let partitions: Vec<_> = parts
+        let wanted = parts
             .iter()
-            .zip(&slices)
-            .map(|(part, slice)| {
-                let len_bytes = u32::try_from(slice.len()).unwrap_or(u32::MAX);
-                ProducePartition::new(part.id, len_bytes)
+            .filter_map(|part| Some((part, appends.get(part.place)?)));
+        let (partitions, slices): (Vec<_>, Vec<_>) = wanted
+            .map(|(part, append)| {
+                let partition = ProducePartition {
+                    id: part.id,
+                    len_bytes: u32::try_from(append.batches.len()).unwrap_or(u32::MAX),
+                    expected_offset: append.expected_offset,
+                };
+                (partition, append.batches.clone())
             })
-            .collect();
+            .unzip();
         let draft = ProduceRequestDraft {
             acks,
             timeout_ms: millis(timeout),
@@ -190,6 +196,7 @@ impl RawClient {
             connection.tell(&draft, slices).await?;
             let told = RawAppended {
                 state: PartitionState::default(),
+                log_end: None,
                 outcome: Ok(StoredBatches::unacknowledged()),
             };
             return Ok(vec![told; parts.len()]);
@@ -212,6 +219,7 @@ impl RawClient {
             };
             RawAppended {
                 state: produced.state,
+                log_end: produced.log_end,
                 outcome: check(produced.error, produced.message).map(|()| stored),
             }
         });

@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringlog_client::{
-    Acks, Client, ClientConfig, ClientError, ErrorCode, RawAppend, RawClient, RawFetch,
+    Acks, Admin, Client, ClientConfig, ClientError, ErrorCode, RawAppend, RawClient, RawFetch,
     RawFetchLimits,
 };
 use ringlog_record::batch::{BatchBuilder, RecordData};
 use ringlog_record::{LeaderEpoch, Offset, PartitionIndex, ShardId};
 use ringlog_wire::{Api, FetchRequest, ProduceRequest, frame};
 
+use crate::broker::Broker;
 use crate::fake::{Fake, Say, TOPIC, refuse_fetch, values};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -41,6 +42,7 @@ fn append(topic: &str, partition: u32, value: &str) -> RawAppend {
         topic: topic.to_owned(),
         partition: PartitionIndex::new(partition),
         batches: batch(value),
+        expected_offset: None,
     }
 }
 
@@ -128,4 +130,38 @@ async fn a_refusal_carries_its_code_and_nothing_is_tried_again() {
     let error = appended.outcome.unwrap_err();
     assert!(matches!(error, ClientError::Lost { .. }), "{error}");
     assert_eq!(fake.asked(Api::Produce).len(), 1);
+}
+
+#[tokio::test]
+async fn of_appends_that_expect_the_same_end_of_the_log_one_is_stored() {
+    let broker = Broker::start(None);
+    let client = broker.client().await;
+    Admin::new(&client)
+        .create_topic(TOPIC, 1, Vec::new())
+        .await
+        .unwrap();
+    let raw = RawClient::new(&client);
+    let mut end = Offset::ZERO;
+    for round in 0..20 {
+        let contenders = (0..4).map(|who| {
+            let mut append = append(TOPIC, 0, &format!("{round}-{who}"));
+            append.expected_offset = Some(end);
+            raw.append(vec![append], Acks::All, SOON)
+        });
+        let appended = futures_util::future::join_all(contenders).await;
+        let appended: Vec<_> = appended.into_iter().flatten().collect();
+        let stored: Vec<_> = appended
+            .iter()
+            .filter_map(|one| one.outcome.as_ref().ok())
+            .collect();
+        assert_eq!(stored.len(), 1, "round {round}");
+        assert_eq!(stored[0].base_offset, end);
+        end = end.next();
+        for refused in appended.iter().filter(|one| one.outcome.is_err()) {
+            let error = refused.outcome.as_ref().unwrap_err();
+            assert_eq!(error.code(), ErrorCode::UnexpectedOffset);
+            assert!(error.is_definite() && !error.is_retriable());
+            assert_eq!(refused.log_end, Some(end));
+        }
+    }
 }
