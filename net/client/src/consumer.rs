@@ -315,6 +315,11 @@ impl Consumer {
                         return Ok(FetchedBatch::new(fetched, most));
                     }
                 }
+                Some(Event::Reset(source, reset)) => {
+                    if let Some(position) = self.positions.get_mut(&source) {
+                        *position = reset;
+                    }
+                }
                 Some(Event::Failed(error)) => {
                     self.fetching = None;
                     return Err(error);

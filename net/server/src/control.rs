@@ -23,6 +23,7 @@ use ringlog_coord::records::BrokerLife;
 use ringlog_coord::store::MetadataStore;
 use ringlog_reactor::mailbox;
 
+use self::producers::ProducerIds;
 use self::request::ControlRequest;
 use self::shards::Shards;
 use crate::broker::{BrokerConfig, Health, OfflinePartition, ShardSlow};
@@ -78,8 +79,7 @@ struct Serving<S> {
     me: BrokerView,
     cluster_id: String,
     random: ChaCha8Rng,
-    /// Producer ids that may be handed out.
-    producer_ids: std::ops::Range<u64>,
+    producer_ids: ProducerIds,
 }
 
 impl ControlTask {

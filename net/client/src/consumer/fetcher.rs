@@ -74,6 +74,8 @@ pub(super) struct Fetched {
 pub(super) enum Event {
     /// A batch, and the room that it takes until it is polled.
     Batch(Fetched, OwnedSemaphorePermit),
+    /// A partition could not be read at its position, and goes on at this one, as the reader has asked.
+    Reset(Source, Position),
     /// A partition cannot be read; the fetcher has ended.
     Failed(ConsumeError),
     /// A partition has another owner; the fetcher has ended.
@@ -288,6 +290,9 @@ impl Fetcher {
                 if let Some((offset, _)) = admin.offset(&topic, source.partition, to).await? {
                     let position = Position::at(position.id, offset);
                     self.positions.insert(source.clone(), position);
+                    // Behind the batches that were read before. If nobody listens any more the fetcher is ended.
+                    let reset = Event::Reset(source.clone(), position);
+                    self.events.send(reset).await.ok();
                 }
                 Ok(())
             }

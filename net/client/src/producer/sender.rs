@@ -57,7 +57,10 @@ pub(super) async fn run(shared: Arc<Shared>, target: Target, wake: Arc<Notify>) 
                 Err(error) => sender.answered(number, Err(error)),
             }
         }
-        sender.settle();
+        if sender.settle() {
+            // There is room for what waits behind.
+            continue;
+        }
         if sender.lane.is_empty() {
             match sender.release() {
                 None => return,
@@ -203,9 +206,11 @@ impl Sender {
         }
     }
 
-    /// Tells those who wait what became of their records.
-    fn settle(&mut self) {
-        for Settled { batch, outcome } in self.lane.take_settled() {
+    /// Tells those who wait what became of their records. Gives whether there was anything to tell.
+    fn settle(&mut self) -> bool {
+        let settled = self.lane.take_settled();
+        let is_any = !settled.is_empty();
+        for Settled { batch, outcome } in settled {
             if let Ok(stored) = &outcome {
                 let mut state = self.shared.state();
                 let stats = &mut state.stats;
@@ -219,6 +224,7 @@ impl Sender {
             }
             self.tell(&outcome, batch.into_waiting());
         }
+        is_any
     }
 
     fn tell(&self, outcome: &Result<StoredBatches, DeliveryError>, waiting: Vec<Waiting>) {

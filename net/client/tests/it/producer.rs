@@ -384,3 +384,31 @@ async fn each_delivery_has_the_receipt_of_its_request_for_those_who_ask() {
     let longest = stats.stages.iter().max_by_key(|(_, ns)| ns.max()).unwrap();
     assert_eq!(longest.0, "flushed");
 }
+
+#[tokio::test]
+async fn batches_behind_those_that_expire_come_to_their_end_too() {
+    let fake = Fake::start(&[0], |asked| match asked.api {
+        Api::Produce => Say::Hangup,
+        _ => Say::Usual,
+    })
+    .await;
+    let config = ProducerConfig {
+        // A record a batch: more than may be under way.
+        batch_bytes: 1,
+        linger: Duration::ZERO,
+        delivery_timeout: Duration::from_millis(200),
+        ..ProducerConfig::default()
+    };
+    let producer = Producer::new(&client(&fake).await, config);
+    let mut deliveries = Vec::new();
+    for number in 0..30 {
+        let record = to(0, &number.to_string());
+        deliveries.push(producer.send(record).await.unwrap());
+    }
+    let ended = futures_util::future::join_all(deliveries);
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended);
+    let ended = ended.await.unwrap();
+    assert!(ended.iter().all(Result::is_err));
+    let stats = producer.close().await;
+    assert_eq!((stats.records, stats.failed + stats.unknown), (0, 30));
+}

@@ -26,6 +26,7 @@ use ringlog_coord::records::BrokerLife;
 use ringlog_coord::store::MetadataStore;
 use ringlog_record::ShardId;
 
+use super::producers::ProducerIds;
 use super::{BrokerError, ControlTask, Serving, broker_view, random_from};
 use crate::partition_budget::PartitionBudget;
 use crate::shard::command::{DirectoryCommand, DirectoryFound, ShardCommand};
@@ -63,7 +64,7 @@ impl ControlTask {
             me: broker_view(&self.config, told, started.broker_epoch.get()),
             cluster_id: format.cluster_id.to_string(),
             random,
-            producer_ids: 0..0,
+            producer_ids: ProducerIds::default(),
         };
         serving.sort_directories(&found, &started).await?;
         serving.warn_when_over_budget(&started.assignment);
@@ -72,6 +73,7 @@ impl ControlTask {
             .controller
             .set_broker_life(BrokerLife::Active)
             .await?;
+        serving.stock_producer_ids().await;
         serving.publish().await;
         self.shards.accept();
         if let Some(ready) = self.ready.take() {

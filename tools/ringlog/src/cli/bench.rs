@@ -77,6 +77,7 @@ pub(crate) enum BenchCommand {
     Connections(LoadArguments),
     /// What a producer feels of clients that are no good: it is measured alone, then among thousands of connections that
     /// say nothing, one that asks and never reads, one that sends a byte a second, and many that connect and vanish
+    #[command(after_help = examples::BENCH_HOSTILE)]
     Hostile {
         /// Connections that say nothing
         #[arg(long, value_name = "N", default_value_t = 5000)]

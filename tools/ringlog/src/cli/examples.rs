@@ -106,8 +106,8 @@ Examples:
 
 pub(super) const GROUP_RESET: &str = "\
 Examples:
-  ringlog group reset mail --topic events --to earliest     read all again
-  ringlog group reset mail --topic events --to latest       leave out what there is
+  ringlog group reset mail --topic events --to earliest   read all again
+  ringlog group reset mail --topic events --to latest     leave out all there is
   ringlog group reset mail --topic events --partition 0 --to 1000
   ringlog group reset mail --topic events --to @2026-01-31T12:00:00Z";
 
@@ -184,6 +184,11 @@ Examples:
   ringlog bench produce --rate 1000 --out before
   ringlog bench produce --rate 1000 --out after
   ringlog bench compare-results before after";
+
+pub(super) const BENCH_HOSTILE: &str = "\
+Examples:
+  ringlog bench hostile --rate 1000
+  ringlog bench hostile --rate 1000 --idle 1000 --vanishing 100 --duration 5s";
 
 pub(super) const BENCH_SOAK: &str = "\
 Examples:
