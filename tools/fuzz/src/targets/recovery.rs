@@ -340,13 +340,7 @@ fn samples() -> Vec<Vec<u8>> {
         None,
         Some(vec![0; 4_096]),
     ];
-    let emptied: Contents = [
-        Some(checkpoint(true, SECOND_BASE, 0)),
-        None,
-        None,
-        None,
-        None,
-    ];
-    let all = [crashed, closed, fresh, rolled, in_memory, moving, emptied];
+    let nothing: Contents = [const { None }; FILES.len()];
+    let all = [crashed, closed, fresh, rolled, in_memory, moving, nothing];
     all.iter().map(join).collect()
 }

@@ -14,6 +14,7 @@ fn this_machine_can_run_a_broker() {
             "io_uring_disabled",
             "ring",
             "memlock",
+            "open_files",
             "direct_io",
             "write_cache"
         ]
