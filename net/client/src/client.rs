@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringlog_record::{BrokerId, LeaderEpoch, PartitionIndex, ShardId, TopicId, TopicPartition};
 use ringlog_wire::{
@@ -20,6 +20,9 @@ pub struct ClientConfig {
     pub connection: ConnectionConfig,
     /// How long an administrative request, or one for metadata, may take.
     pub request_timeout: Duration,
+    /// How old what is known of a topic may get before it is asked for anew, beside the work that goes on with what is
+    /// known: so partitions that were added are noticed.
+    pub metadata_max_age: Duration,
 }
 
 impl Default for ClientConfig {
@@ -27,6 +30,7 @@ impl Default for ClientConfig {
         Self {
             connection: ConnectionConfig::default(),
             request_timeout: Duration::from_secs(30),
+            metadata_max_age: Duration::from_secs(60),
         }
     }
 }
@@ -72,7 +76,14 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Known {
     brokers: BTreeMap<BrokerId, String>,
-    topics: HashMap<String, Arc<TopicInfo>>,
+    topics: HashMap<String, KnownTopic>,
+}
+
+#[derive(Debug)]
+struct KnownTopic {
+    info: Arc<TopicInfo>,
+    /// When it was asked for last, whether or not the answer is there.
+    asked: Instant,
 }
 
 impl Client {
@@ -156,6 +167,7 @@ impl Client {
     ///
     /// [`ClientError`].
     pub async fn refresh(&self, topics: TopicSelection) -> Result<Vec<TopicInfo>, ClientError> {
+        let asked = Instant::now();
         let request = MetadataRequest { topics };
         let (connection, frame) = self.ask(&request).await?;
         let body = frame
@@ -171,7 +183,10 @@ impl Client {
             match topic.error {
                 ErrorCode::None => {
                     let info = topic_info(topic);
-                    let remembered = Arc::new(info.clone());
+                    let remembered = KnownTopic {
+                        info: Arc::new(info.clone()),
+                        asked,
+                    };
                     known.topics.insert(info.name.clone(), remembered);
                     found.push(info);
                 }
@@ -187,16 +202,35 @@ impl Client {
         Ok(found)
     }
 
-    /// A topic, from memory if it is known.
+    /// A topic, from memory if it is known. Old knowledge is good for this answer, and replaced for the next.
     ///
     /// # Errors
     ///
     /// [`ClientError::UnknownTopic`], and what can befall the question.
     pub async fn topic(&self, name: &str) -> Result<Arc<TopicInfo>, ClientError> {
-        if let Some(topic) = self.known().topics.get(name) {
-            return Ok(Arc::clone(topic));
+        let Some((info, is_old)) = self.known_topic(name) else {
+            return self.refresh_topic(name).await;
+        };
+        if is_old {
+            let (client, name) = (self.clone(), name.to_owned());
+            tokio::spawn(async move {
+                if let Err(error) = client.refresh_topic(&name).await {
+                    tracing::debug!(%error, topic = name, "what is known of a topic got old");
+                }
+            });
         }
-        self.refresh_topic(name).await
+        Ok(info)
+    }
+
+    /// What is known of a topic, and whether it is to be asked for anew, which one of those who ask is told.
+    fn known_topic(&self, name: &str) -> Option<(Arc<TopicInfo>, bool)> {
+        let mut known = self.known();
+        let topic = known.topics.get_mut(name)?;
+        let is_old = topic.asked.elapsed() > self.0.config.metadata_max_age;
+        if is_old {
+            topic.asked = Instant::now();
+        }
+        Some((Arc::clone(&topic.info), is_old))
     }
 
     /// Asks for a topic anew, unless somebody did since it was as in `seen`: those who fail together ask once.
@@ -209,7 +243,7 @@ impl Client {
         let is_new = {
             let known = self.known();
             match (known.topics.get(name), seen) {
-                (Some(known), Some(seen)) => !Arc::ptr_eq(known, seen),
+                (Some(known), Some(seen)) => !Arc::ptr_eq(&known.info, seen),
                 _ => false,
             }
         };
@@ -233,7 +267,8 @@ impl Client {
         let selection = TopicSelection::Named(vec![name.to_owned()]);
         self.refresh(selection).await?;
         let known = self.known();
-        let topic = known.topics.get(name).map(Arc::clone);
+        let topic = known.topics.get(name);
+        let topic = topic.map(|topic| Arc::clone(&topic.info));
         topic.ok_or_else(|| ClientError::UnknownTopic {
             topic: name.to_owned(),
         })

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringlog_record::{Offset, PartitionIndex, TimestampMs};
+use ringlog_record::{Offset, PartitionIndex, TimestampMs, TopicPartition};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
@@ -19,8 +19,9 @@ use self::marks::Marks;
 pub(crate) use self::start::offset_of_time;
 use crate::admin::Admin;
 use crate::client::Client;
-use crate::error::ConsumeError;
+use crate::error::{ClientError, ConsumeError};
 use crate::limits::{DECOMPRESSED_BYTES_MAX, FETCHED_QUEUED_MAX};
+use crate::offsets::{GroupOffset, GroupOffsets};
 
 /// What to do when a position is outside of its partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,6 +152,35 @@ impl Consumer {
     ///
     /// [`ConsumeError`] when a start cannot be found out; the consumer has no partitions then.
     pub async fn assign(&mut self, assignments: Vec<Assignment>) -> Result<(), ConsumeError> {
+        self.begin(assignments, &BTreeMap::new()).await
+    }
+
+    /// As [`Consumer::assign`], but goes on in each partition where the group has committed; only where it has committed
+    /// nothing does the start of the assignment count.
+    ///
+    /// # Errors
+    ///
+    /// [`ConsumeError`] when a start cannot be found out; the consumer has no partitions then.
+    pub async fn assign_committed(
+        &mut self,
+        group: &GroupOffsets,
+        assignments: Vec<Assignment>,
+    ) -> Result<(), ConsumeError> {
+        let mut ids = Vec::with_capacity(assignments.len());
+        for assignment in &assignments {
+            let topic = self.client.topic(&assignment.topic).await?;
+            ids.push(topic.partition(assignment.partition)?.id);
+        }
+        let found = group.committed(&ids).await?.into_iter().flatten();
+        let committed = found.map(|one| (one.id, one)).collect();
+        self.begin(assignments, &committed).await
+    }
+
+    async fn begin(
+        &mut self,
+        assignments: Vec<Assignment>,
+        committed: &BTreeMap<TopicPartition, GroupOffset>,
+    ) -> Result<(), ConsumeError> {
         self.fetching = None;
         self.positions.clear();
         self.paused.clear();
@@ -159,15 +189,41 @@ impl Consumer {
         for assignment in assignments {
             let topic = self.client.topic(&assignment.topic).await?;
             let id = topic.partition(assignment.partition)?.id;
-            let offset = start::find_start(&admin, &topic, &assignment).await?;
-            let source = Source {
-                topic: topic.name.as_str().into(),
-                partition: assignment.partition,
+            let position = match committed.get(&id) {
+                Some(committed) => Position {
+                    id,
+                    offset: committed.offset,
+                    last_epoch: committed.leader_epoch,
+                },
+                None => Position::at(id, start::find_start(&admin, &topic, &assignment).await?),
             };
-            positions.insert(source, Position::at(id, offset));
+            let source = Source::new(&topic.name, assignment.partition);
+            positions.insert(source, position);
         }
         self.positions = positions;
         Ok(())
+    }
+
+    /// Commits for a group that it goes on behind the last batch of each partition that was polled. They are durable when
+    /// this returns. Call it when what was polled is done with: what is not committed is read again after a crash.
+    ///
+    /// A failure that [`ClientError::is_retriable`] or whose outcome is unknown may be tried again.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]: the first that was refused; others may be committed.
+    pub async fn commit(&self, group: &GroupOffsets) -> Result<(), ClientError> {
+        let positions = self.positions.values();
+        let offsets: Vec<GroupOffset> = positions
+            .map(|position| GroupOffset {
+                leader_epoch: position.last_epoch,
+                ..GroupOffset::new(position.id, position.offset)
+            })
+            .collect();
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        group.commit(&offsets).await
     }
 
     /// Goes on at another offset of a partition that is consumed; nothing happens for one that is not.

@@ -60,6 +60,31 @@ async fn the_first_bootstrap_that_answers_is_used() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_a_topic_is_renewed_by_age_beside_the_work() {
+    let fake = Fake::start(&[0], |_| Say::Usual).await;
+    let of_age = |metadata_max_age| ClientConfig {
+        metadata_max_age,
+        ..client_config()
+    };
+    let bootstrap = fake.bootstrap();
+    let young = Client::connect(&bootstrap, of_age(Duration::from_secs(3600)));
+    let old = Client::connect(&bootstrap, of_age(Duration::ZERO));
+    let (young, old) = (young.await.unwrap(), old.await.unwrap());
+    for client in [&young, &old] {
+        assert_eq!(client.topic("events").await.unwrap().partitions.len(), 1);
+    }
+    fake.state.lock().unwrap().shards.push(ShardId::new(0));
+    // What is known is given at once, and the next finds what is new.
+    let renewed = async {
+        while old.topic("events").await.unwrap().partitions.len() == 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(SOON, renewed).await.unwrap();
+    assert_eq!(young.topic("events").await.unwrap().partitions.len(), 1);
+}
+
+#[tokio::test]
 async fn answers_may_come_in_any_order() {
     let mut first = None;
     let fake = Fake::start(&[0], move |asked| {

@@ -1,11 +1,17 @@
-use ringlog_client::{Client, ClientConfig, ErrorCode, GroupOffset, GroupOffsets};
+use std::time::Duration;
+
+use ringlog_client::{
+    Admin, Assignment, Client, ClientConfig, Consumer, ConsumerConfig, ErrorCode, GroupOffset,
+    GroupOffsets, Producer, ProducerConfig, ProducerRecord, StartAt,
+};
 use ringlog_record::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use ringlog_wire::{
     Api, CommittedOffset, OffsetCommitRequest, OffsetCommitResponse, OffsetCommitted,
     OffsetFetchRequest, OffsetFetchResponse, PartitionState, frame,
 };
 
-use crate::fake::{Asked, Fake, Say, answer};
+use crate::broker::Broker;
+use crate::fake::{Asked, Fake, Say, TOPIC, answer};
 
 fn id(partition: u32) -> TopicPartition {
     TopicPartition {
@@ -82,4 +88,75 @@ async fn offsets_of_a_group_are_committed_and_found_again() {
     let refused = offsets.commit(&both).await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::UnknownPartition);
     assert!(refused.to_string().contains("no such partition"));
+}
+
+/// Values of the records that a consumer gives until it has `count` of them.
+async fn values(consumer: &mut Consumer, count: usize) -> Vec<String> {
+    let mut values = Vec::new();
+    while values.len() < count {
+        let polled = consumer.poll(Duration::from_secs(30)).await.unwrap();
+        for record in polled.expect("more records").records() {
+            let value = record.unwrap().value.unwrap().to_vec();
+            values.push(String::from_utf8(value).unwrap());
+        }
+    }
+    values
+}
+
+#[tokio::test]
+async fn a_consumer_goes_on_where_its_group_has_committed() {
+    let broker = Broker::start(None);
+    let client = broker.client().await;
+    let admin = Admin::new(&client);
+    admin.create_topic(TOPIC, 2, Vec::new()).await.unwrap();
+    let producer = Producer::new(&client, ProducerConfig::default());
+    let send = async |partition: u32, value: &str| {
+        let record = ProducerRecord {
+            partition: Some(PartitionIndex::new(partition)),
+            ..ProducerRecord::value(TOPIC, value.to_owned())
+        };
+        producer.send(record).await.unwrap().await.unwrap();
+    };
+    let assignments = |start| {
+        let partitions = [0, 1].map(|partition| Assignment {
+            topic: TOPIC.to_owned(),
+            partition: PartitionIndex::new(partition),
+            start,
+        });
+        partitions.to_vec()
+    };
+    let group = GroupOffsets::new(&client, "billing");
+    let mut first = Consumer::new(&client, ConsumerConfig::default());
+    first.commit(&group).await.unwrap();
+    first
+        .assign_committed(&group, assignments(StartAt::Earliest))
+        .await
+        .unwrap();
+    send(0, "a").await;
+    assert_eq!(values(&mut first, 1).await, ["a"]);
+    first.commit(&group).await.unwrap();
+    // Read, and not committed.
+    send(0, "b").await;
+    assert_eq!(values(&mut first, 1).await, ["b"]);
+    drop(first);
+    send(1, "c").await;
+
+    let mut second = Consumer::new(&client, ConsumerConfig::default());
+    second
+        .assign_committed(&group, assignments(StartAt::Latest))
+        .await
+        .unwrap();
+    // The start does not count where the group has committed, which it has in partition 1 too: that nothing was read there.
+    let mut read = values(&mut second, 2).await;
+    read.sort_unstable();
+    assert_eq!(read, ["b", "c"]);
+    let other = GroupOffsets::new(&client, "another");
+    second
+        .assign_committed(&other, assignments(StartAt::Latest))
+        .await
+        .unwrap();
+    assert_eq!(
+        second.position(TOPIC, PartitionIndex::new(0)),
+        Some(Offset::new(2))
+    );
 }
