@@ -126,7 +126,7 @@ impl LogInner {
     /// prepared.
     pub(crate) fn is_at_rest(&self) -> bool {
         let state = self.state.borrow();
-        let is_preparing = matches!(state.next, NextFile::Preparing(_));
+        let is_preparing = matches!(state.next, NextFile::Preparing { .. });
         let are_at_rest = state.segments.values().all(Segment::is_at_rest) && !is_preparing;
         state.failure.is_some() || are_at_rest
     }

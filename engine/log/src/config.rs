@@ -5,7 +5,7 @@ use ringlog_record::batch::TimestampType;
 
 use crate::limits::{
     BLOCK_BYTES, RETENTION_BYTES_IN_MEMORY, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-    SEGMENT_CLASSES_BYTES,
+    SEGMENT_CLASSES_BYTES, SMALL_INTERIM_FILES_MAX,
 };
 
 /// When an append counts as stable.
@@ -98,10 +98,16 @@ impl LogConfig {
     }
 
     /// The size of a file that serves a log while its next one is still being prepared: not above that of the file which
-    /// is full, and of a middling class at most.
-    pub(crate) fn interim_file_bytes(&self, filled_bytes: u64, needed_bytes: u64) -> u64 {
+    /// is full, and of a middling class at most. That it is when there were so many that the next one may not come at all:
+    /// each of the smallest ones costs as much to make as a large one.
+    pub(crate) fn interim_file_bytes(
+        &self,
+        filled_bytes: u64,
+        needed_bytes: u64,
+        missed_rolls: u32,
+    ) -> u64 {
         let [smallest, middling, _] = SEGMENT_CLASSES_BYTES;
-        if filled_bytes > middling {
+        if filled_bytes > middling || missed_rolls >= SMALL_INTERIM_FILES_MAX {
             self.file_bytes(smallest, needed_bytes)
         } else {
             self.file_bytes(0, needed_bytes.max(filled_bytes))

@@ -95,6 +95,19 @@ pub const ROUND_PATIENCE_MS: u64 = 100;
 /// The longest time that the preparation of one file is spread over, in milliseconds: then it can hardly be felt.
 pub const PREPARATION_MS_MAX: u64 = 10_000;
 
+/// How long a log waits for its prepared file before it gives it up, in milliseconds. Whoever prepares files may hang, and
+/// is to be asked again some time.
+pub const PREPARATION_PATIENCE_MS: u64 = 60_000;
+
+/// The largest file that is filled with zeros when a roll finds none prepared: what a device takes in a few milliseconds.
+pub const INTERIM_FILL_BYTES_MAX: u64 = 16 << 20;
+
+/// Bytes that are written at once of it.
+pub const INTERIM_FILL_PIECE_BYTES: u64 = 256 << 10;
+
+/// Small files that serve a log one after the other while its next one is late; then they are larger.
+pub const SMALL_INTERIM_FILES_MAX: u32 = 4;
+
 /// How long to wait before asking again for space that the file system did not have, in milliseconds.
 pub const SPACE_RETRY_MS: u64 = 500;
 
@@ -119,6 +132,9 @@ const _: () = assert!(SCAN_BYTES as u64 >= FLUSH_GROUP_BYTES_MAX + BLOCK_BYTES);
 const _: () = assert!(SEGMENT_CLASSES_BYTES[1] >= FLUSH_GROUP_BYTES_MAX);
 const _: () =
     assert!(CHECKPOINT_LAG_BYTES_MAX >= CHECKPOINT_INTERVAL_BYTES + FLUSH_GROUP_BYTES_MAX);
+const _: () = assert!(PREPARATION_PATIENCE_MS > 2 * PREPARATION_MS_MAX);
+const _: () = assert!(INTERIM_FILL_BYTES_MAX.is_multiple_of(INTERIM_FILL_PIECE_BYTES));
+const _: () = assert!(INTERIM_FILL_PIECE_BYTES.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(OFFSETS_RESERVED / 2 >= ringlog_record::limits::BATCH_RECORDS_MAX as u64);
 const _: () = assert!(BACKGROUND_READ_BYTES <= BACKGROUND_IN_FLIGHT_BYTES_MAX);
 const _: () = assert!((BACKGROUND_READ_BYTES as u64).is_multiple_of(BLOCK_BYTES));

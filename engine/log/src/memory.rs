@@ -215,7 +215,7 @@ impl LogInner {
 
     /// The checkpoint comes first: from then on the files are not needed, and are removed by recovery too.
     async fn move_to_memory(&self) -> Result<(), ChangeError> {
-        if let NextFile::Preparing(leisure) = &self.state.borrow().next {
+        if let NextFile::Preparing { leisure, .. } = &self.state.borrow().next {
             leisure.end();
         }
         self.changed.wait(|| self.is_at_rest().then_some(())).await;

@@ -11,13 +11,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use ringlog_reactor::File;
+use ringlog_reactor::{Elapsed, File};
 use ringlog_record::TimestampMs;
 
 use crate::bulk::Leisure;
 use crate::directory::Mode;
 use crate::error::FileError;
-use crate::limits::{PREPARATION_MS_MAX, SEGMENT_BYTES_MIN};
+use crate::limits::{PREPARATION_MS_MAX, PREPARATION_PATIENCE_MS, SEGMENT_BYTES_MIN};
 use crate::log::LogInner;
 use crate::names::{NEXT, NEXT_TEMPORARY};
 use crate::segment::Segment;
@@ -27,7 +27,11 @@ pub(crate) enum NextFile {
     /// There is none.
     Absent,
     /// It is being made.
-    Preparing(Leisure),
+    Preparing {
+        leisure: Leisure,
+        /// Rolls that did not wait for it.
+        rolls: u32,
+    },
     /// It can be rolled into.
     Ready { file: File, len_bytes: u64 },
     /// It could not be made; tried again after the next roll.
@@ -37,6 +41,19 @@ pub(crate) enum NextFile {
 }
 
 impl NextFile {
+    /// It is being made from now on.
+    pub(crate) fn preparing(leisure: Leisure) -> Self {
+        Self::Preparing { leisure, rolls: 0 }
+    }
+
+    /// How many rolls did not wait for it while it was being made.
+    pub(crate) fn missed_rolls(&self) -> u32 {
+        match self {
+            Self::Preparing { rolls, .. } => *rolls,
+            _ => 0,
+        }
+    }
+
     /// Takes the file when it is ready and holds `needed_bytes`.
     pub(crate) fn take(&mut self, needed_bytes: u64) -> Option<(File, u64)> {
         match self {
@@ -47,6 +64,10 @@ impl NextFile {
             }
             Self::Failed => {
                 *self = Self::Absent;
+                None
+            }
+            Self::Preparing { rolls, .. } => {
+                *rolls += 1;
                 None
             }
             _ => None,
@@ -66,7 +87,7 @@ impl LogInner {
             return;
         }
         let Some(active) = state.active() else { return };
-        if let NextFile::Preparing(leisure) = &state.next
+        if let NextFile::Preparing { leisure, .. } = &state.next
             && active.len_bytes >= active.capacity_bytes / 8 * 7
         {
             // It fills faster than it did.
@@ -86,7 +107,7 @@ impl LogInner {
         if is_due && !state.segments.values().any(Segment::is_named_next) {
             let len_bytes = state.config.file_bytes(active.capacity_bytes, 0);
             let leisure = Leisure::new(within);
-            state.next = NextFile::Preparing(leisure.clone());
+            state.next = NextFile::preparing(leisure.clone());
             self.spawn("prepare next file", move |log| {
                 log.prepare_next(len_bytes, leisure)
             });
@@ -111,7 +132,7 @@ impl LogInner {
         self.changed.notify();
     }
 
-    /// Fills the temporary file; given up when the log ends, which waits for that.
+    /// Fills the temporary file; given up when the log ends, which waits for that, and when it takes too long.
     async fn prepare_temporary(
         &self,
         temporary: &Path,
@@ -121,9 +142,12 @@ impl LogInner {
         let ended = self.changed.wait(|| self.is_ended().then_some(()));
         let bulk = &self.env.bulk;
         let prepared = bulk.prepare(temporary.to_owned(), len_bytes, leisure.clone());
-        match select(pin!(ended), prepared).await {
+        let patience = Duration::from_millis(PREPARATION_PATIENCE_MS);
+        let prepared = self.env.reactor.timeout(patience, prepared);
+        match select(pin!(ended), pin!(prepared)).await {
             Either::Left(_) => Err(io::ErrorKind::Interrupted.into()),
-            Either::Right((result, _)) => result,
+            Either::Right((Ok(result), _)) => result,
+            Either::Right((Err(Elapsed), _)) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 

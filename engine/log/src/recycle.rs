@@ -36,7 +36,7 @@ impl LogInner {
                 return false;
             }
             // Nobody else makes one meanwhile, and who closes the log waits.
-            state.next = NextFile::Preparing(Leisure::default());
+            state.next = NextFile::preparing(Leisure::default());
         }
         let recycled = self.try_recycle(segment).await;
         let is_gone = recycled.is_ok();
@@ -100,7 +100,7 @@ impl LogState {
         };
         let is_wanted = match self.next {
             NextFile::Absent | NextFile::Failed | NextFile::Unavailable => true,
-            NextFile::Preparing(_) | NextFile::Ready { .. } => false,
+            NextFile::Preparing { .. } | NextFile::Ready { .. } => false,
         };
         let wanted_bytes = self.config.file_bytes(active.capacity_bytes, 0);
         let unused_bytes = segment.capacity_bytes - block_ceil(segment.len_bytes);

@@ -4,11 +4,14 @@
 //! gets its place in the directory only when the segment before it is durable, so that recovery never finds a named
 //! segment behind one that is cut short.
 
+use std::io;
+
 use ringlog_reactor::File;
 use ringlog_record::Offset;
 
 use crate::directory::Mode;
 use crate::error::{AppendError, FileError};
+use crate::limits::{INTERIM_FILL_BYTES_MAX, INTERIM_FILL_PIECE_BYTES};
 use crate::log::{LogInner, LogState};
 use crate::names::NEXT;
 use crate::next_file::NextFile;
@@ -39,9 +42,11 @@ impl LogInner {
         let file_bytes = match &state.next {
             NextFile::Unavailable => state.config.file_bytes(active.capacity_bytes, len_bytes),
             // A durable write to a file that nobody prepared costs twice as much: it is left as soon as may be.
-            _ => state
-                .config
-                .interim_file_bytes(active.capacity_bytes, len_bytes),
+            next => state.config.interim_file_bytes(
+                active.capacity_bytes,
+                len_bytes,
+                next.missed_rolls(),
+            ),
         };
         self.roll(state, len_bytes, file_bytes);
         Ok(())
@@ -180,8 +185,8 @@ impl LogInner {
         .map_err(|error| FileError::new("create", &path, error))
     }
 
-    /// Allocates `file_bytes` to a segment file, however long the file system has no room for it, and makes the
-    /// length durable.
+    /// Gives a segment file that nobody prepared its `file_bytes`, however long the file system has no room for it, and
+    /// makes its length durable.
     async fn allocate(&self, file: &File, base: Offset, file_bytes: u64) -> Result<(), FileError> {
         let failed = |operation| {
             move |error| FileError::new(operation, &self.directory.segment_path(base), error)
@@ -189,7 +194,34 @@ impl LogInner {
         self.retry_while_full(async || file.allocate(file_bytes).await)
             .await
             .map_err(failed("allocate"))?;
+        self.fill(file, file_bytes).await.map_err(failed("fill"))?;
         file.sync_all().await.map_err(failed("sync"))
+    }
+
+    /// Fills a file with zeros, unless it is large. Each batch that is written to blocks that are merely allocated has the
+    /// file system commit its journal with the sync, which takes more time, and more of this core, than writing the
+    /// blocks twice does.
+    async fn fill(&self, file: &File, file_bytes: u64) -> io::Result<()> {
+        let len = usize::try_from(INTERIM_FILL_PIECE_BYTES.min(file_bytes)).unwrap_or(0);
+        if file_bytes > INTERIM_FILL_BYTES_MAX {
+            return Ok(());
+        }
+        // Without memory it is as slow as it was.
+        let Some(mut zeros) = self.env.reactor.buffer(len) else {
+            return Ok(());
+        };
+        zeros[..len].fill(0);
+        let zeros = zeros.freeze(len);
+        let mut position = 0;
+        while position < file_bytes {
+            let left = usize::try_from(file_bytes - position).unwrap_or(len);
+            let piece = zeros.slice(..len.min(left));
+            self.retry_while_full(async || file.write_at(position, piece.clone()).await)
+                .await?;
+            position += piece.len() as u64;
+        }
+        self.env.counters.prepared_bytes.add(position);
+        Ok(())
     }
 
     /// Writes the index of the segment before `base`, and gives back what its file has too much. Nothing depends on

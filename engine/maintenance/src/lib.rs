@@ -11,7 +11,8 @@
 //! What glommio 0.9 must be kept from: it decides once for each device whether completions can be polled, by
 //! reading the first file that is opened, and decides wrongly when that file has no content; see `device.rs`. Its
 //! open panics when the path is gone by the time it looks at the file system, so files are created here and
-//! handed over by descriptor. Nothing is ever detached.
+//! handed over by descriptor. It forgets tasks that are ready when it is preempted before it has run any, and sleeps;
+//! see `PREEMPT_TIMER`. Nothing is ever detached.
 #![forbid(unsafe_code)]
 
 mod bulk;
@@ -23,23 +24,30 @@ mod serve;
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use futures_util::future::select;
 use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, Placement};
 
 pub use crate::bulk::GlommioFiles;
 use crate::limits::{
-    BYTES_PER_SECOND, IO_MEMORY_BYTES, QUEUE_MAX, RING_DEPTH, START_ATTEMPTS_MAX, START_TIMEOUT,
-    STOP_INTERVAL, STOP_TIMEOUT,
+    BYTES_PER_SECOND, IO_MEMORY_BYTES, PULSE, QUEUE_MAX, RING_DEPTH, START_ATTEMPTS_MAX,
+    START_TIMEOUT, STOP_INTERVAL, STOP_TIMEOUT,
 };
 use crate::serve::Message;
 
-/// How often glommio asks a task to give way. Its default of 100 ms would let one file hold up the others.
-const PREEMPT_TIMER: Duration = Duration::from_micros(500);
+/// How often glommio asks a task to give way: never, since each of ours waits for a write soon enough.
+///
+/// Its executor goes to sleep with tasks that are ready when anything completes in its latency ring between its look at
+/// the rings and the first of those tasks. Nothing wakes them once more: neither a message, since they are ready, nor a
+/// timer, since there is none. With a preemption every 500 us a thread of low priority on a busy machine met that once in
+/// a thousand files.
+const PREEMPT_TIMER: Duration = Duration::from_secs(3_600);
 
 /// How the maintenance executor runs.
 #[derive(Clone, Debug)]
@@ -138,9 +146,8 @@ pub struct Maintenance {
 impl Maintenance {
     /// Starts the thread, and returns once it is ready.
     ///
-    /// On a busy machine glommio 0.9 now and then goes to sleep at its first open of a file and is not woken any more,
-    /// not by messages either: seen in about one of a hundred starts, four at a time on two cores. Such a thread is
-    /// left behind, where it sleeps until the process ends, and another one is started.
+    /// One that is not ready in time, on a device that does not answer, is left behind, where it sleeps until the process
+    /// ends, and another one is started.
     ///
     /// # Errors
     ///
@@ -260,14 +267,25 @@ fn run(
         }
     };
     executor.run(async {
-        if let Err(source) = device::settle(&config.data_dir).await {
-            let data_dir = config.data_dir.clone();
-            drop(ready.send(Err(StartError::Device { data_dir, source })));
-            return;
-        }
-        drop(ready.send(Ok(())));
-        serve::serve(inbox, config.bytes_per_second, stopping, counters).await;
+        let serve = async {
+            if let Err(source) = device::settle(&config.data_dir).await {
+                let data_dir = config.data_dir.clone();
+                drop(ready.send(Err(StartError::Device { data_dir, source })));
+                return;
+            }
+            drop(ready.send(Ok(())));
+            serve::serve(inbox, config.bytes_per_second, stopping, counters).await;
+        };
+        select(pin!(serve), pin!(pulse())).await;
     });
+}
+
+/// Has the executor awake again and again, should it go to sleep with tasks that are ready all the same: a wake-up of
+/// another thread may come in that moment, too.
+async fn pulse() {
+    loop {
+        glommio::timer::sleep(PULSE).await;
+    }
 }
 
 fn executor(config: &MaintenanceConfig) -> Result<LocalExecutor, GlommioError<()>> {

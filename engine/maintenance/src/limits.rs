@@ -32,6 +32,9 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a stopping executor is looked at.
 pub const STOP_INTERVAL: Duration = Duration::from_millis(2);
 
+/// How long the executor sleeps at most.
+pub const PULSE: Duration = Duration::from_millis(250);
+
 /// Entries of glommio's rings.
 pub const RING_DEPTH: usize = 32;
 

@@ -23,7 +23,7 @@ pub struct Guard {
 pub const GUARDS: [Guard; Step::ALL.len()] = [
     Guard {
         step: Step::SyncBeforeAck,
-        seed: 1,
+        seed: 2,
         checker: "acknowledged-lost",
     },
     Guard {
@@ -63,7 +63,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::LogStartBeforeRemoval,
-        seed: 60,
+        seed: 17,
         checker: "not-served",
     },
     Guard {

@@ -1,9 +1,15 @@
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
-use ringlog_log::{LogConfig, delete_directory};
+use futures_util::future::LocalBoxFuture;
+use ringlog_log::{
+    BulkFiles, CacheBudget, Leisure, LogConfig, LogEnv, SpaceGauge, delete_directory,
+};
 use ringlog_record::{LeaderEpoch, Offset};
 
-use crate::bench_world::{World, append_numbered, check_numbered, open_with};
+use crate::bench_world::{Bulk, World, append_numbered, check_numbered, open_with};
 
 const SMALL: fn() -> LogConfig = || LogConfig {
     segment_bytes: 1 << 20,
@@ -84,6 +90,62 @@ fn while_the_next_file_is_late_an_interim_one_is_small() {
             .iter()
             .filter(|file| file.name.ends_with(".log") && file.len_bytes > 16 << 20);
         assert_eq!(large.count(), 1, "only the prepared one: {files:?}");
+    });
+}
+
+/// Never answers the first who ask, and prepares files for the others.
+struct SilentAtFirst {
+    unanswered: Cell<u32>,
+    bulk: Bulk,
+}
+
+impl BulkFiles for SilentAtFirst {
+    fn prepare(
+        &self,
+        path: PathBuf,
+        len_bytes: u64,
+        leisure: Leisure,
+    ) -> LocalBoxFuture<'static, std::io::Result<()>> {
+        if self.unanswered.get() == 0 {
+            return self.bulk.prepare(path, len_bytes, leisure);
+        }
+        self.unanswered.set(self.unanswered.get() - 1);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_next_file_that_does_not_come_is_asked_for_again() {
+    World::new(1).run(|env| async move {
+        let env = LogEnv::new(
+            env.reactor.clone(),
+            Rc::new(SilentAtFirst {
+                unanswered: Cell::new(1),
+                bulk: Bulk(env.reactor.clone()),
+            }),
+            CacheBudget::new(4 << 20),
+            SpaceGauge::new(),
+        );
+        let (log, _) = open_with(&env, SMALL()).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        let mut end = 0;
+        let mut append_until = async |segments: usize| {
+            while log.segment_count() < segments {
+                end += 10;
+                append_numbered(&env, &log, end, 9_000, 1).await;
+                log.flush().await.unwrap();
+                env.reactor.sleep(Duration::from_millis(5)).await;
+            }
+        };
+        append_until(4).await;
+        assert_eq!(env.counters.rolls_unprepared.get(), 3);
+        assert_eq!(env.counters.rolls_prepared.get(), 0);
+        env.reactor.sleep(Duration::from_secs(60)).await;
+        append_until(8).await;
+        // One to learn that it does not come.
+        assert_eq!(env.counters.rolls_unprepared.get(), 4);
+        assert_eq!(env.counters.rolls_prepared.get(), 3);
+        check_numbered(&log, 0, 9_000, 1 << 20).await;
     });
 }
 
