@@ -152,6 +152,7 @@ impl Consumer {
     ///
     /// [`ConsumeError`] when a start cannot be found out; the consumer has no partitions then.
     pub async fn assign(&mut self, assignments: Vec<Assignment>) -> Result<(), ConsumeError> {
+        self.leave_all();
         self.begin(assignments, &BTreeMap::new()).await
     }
 
@@ -166,6 +167,7 @@ impl Consumer {
         group: &GroupOffsets,
         assignments: Vec<Assignment>,
     ) -> Result<(), ConsumeError> {
+        self.leave_all();
         let mut ids = Vec::with_capacity(assignments.len());
         for assignment in &assignments {
             let topic = self.client.topic(&assignment.topic).await?;
@@ -176,14 +178,18 @@ impl Consumer {
         self.begin(assignments, &committed).await
     }
 
+    fn leave_all(&mut self) {
+        self.fetching = None;
+        self.positions.clear();
+        self.paused.clear();
+    }
+
+    /// Where the group of `committed` goes on, or the assignments begin.
     async fn begin(
         &mut self,
         assignments: Vec<Assignment>,
         committed: &BTreeMap<TopicPartition, GroupOffset>,
     ) -> Result<(), ConsumeError> {
-        self.fetching = None;
-        self.positions.clear();
-        self.paused.clear();
         let admin = Admin::new(&self.client);
         let mut positions = BTreeMap::new();
         for assignment in assignments {

@@ -15,7 +15,8 @@
 //! | you have | use |
 //! | --- | --- |
 //! | records to store | [`Producer`]: batches, compression, partitioners, retries, back-pressure |
-//! | partitions to read | [`Consumer`]: prefetching over all shards, positions, seeking, lag |
+//! | partitions to read | [`Consumer`]: prefetching over all shards, positions, seeking, lag, commits for a group |
+//! | how far a group has read | [`GroupOffsets`] |
 //! | whole batches to pass on, as a gateway has | [`RawClient`]: many partitions a request, nothing decoded |
 //! | one partition and a connection of its own | [`PartitionClient`] |
 //! | topics, settings, offsets, brokers | [`Admin`] |
@@ -41,7 +42,8 @@
 //! | [`Producer::flush`] | records are sent all the same |
 //! | [`Producer::close`] | records without an outcome are abandoned, as when the producer is dropped |
 //! | [`Consumer::poll`], [`Consumer::seek_to`], [`Consumer::end_offsets`] | nothing is lost, positions are as before |
-//! | [`Consumer::assign`] | the consumer has no partitions |
+//! | [`Consumer::assign`], [`Consumer::assign_committed`] | the consumer has no partitions |
+//! | [`Consumer::commit`], [`GroupOffsets::commit`] | it may or may not be committed |
 //! | [`RawClient::fetch`], questions of [`Admin`] | nothing |
 //! | [`RawClient::append`], [`PartitionClient::produce`], changes by [`Admin`] | it may or may not have been done |
 //!

@@ -95,13 +95,20 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
             let pending: Vec<u32> = altered.pending.iter().map(|one| one.get()).collect();
             match output.form {
                 Format::Table => {
-                    print_settings(&altered.settings);
+                    match partition {
+                        // The topic's settings, in the answer as well, are as they were.
+                        Some(partition) => {
+                            outln!("partition {partition} of {name}: {}", config.join(", "));
+                        }
+                        None => print_settings(&altered.settings),
+                    }
                     if !pending.is_empty() {
                         explain_pending(&name, &pending);
                     }
                 }
                 Format::Json => print_json(&json!({
                     "name": name,
+                    "partition": partition,
                     "config": config_json(&altered.settings),
                     "pending": pending,
                 })),
