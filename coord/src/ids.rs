@@ -145,9 +145,29 @@ number! {
     ChunkIndex(u32)
 }
 
+number! {
+    /// How far the changes of a cluster have come: one more for each write of the controller that brokers must know of.
+    Revision(u64)
+}
+
 impl From<Zxid> for BrokerEpoch {
     fn from(czxid: Zxid) -> Self {
         Self(czxid.get())
+    }
+}
+
+impl Default for Revision {
+    /// Before the first change.
+    fn default() -> Self {
+        Self(0)
+    }
+}
+
+impl Revision {
+    /// The one after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -55,6 +55,28 @@ const ASSIGNMENT_BYTES_MAX: usize = 512;
 /// Producer ids that are noted in the store at a time.
 pub const PRODUCER_ID_BLOCK: u64 = 1000;
 
+/// Changes that `/changes` remembers: a broker further behind reads everything again.
+pub const CHANGES_MAX: usize = 32;
+
+/// Topics that one of them names; of more it says that everything changed.
+pub const CHANGE_TOPICS_MAX: usize = 8;
+
+/// Bytes that `/changes` takes in a multi at most.
+pub(crate) const CHANGES_BYTES_MAX: usize =
+    CHANGES_MAX * (CHANGE_TOPICS_MAX * (TOPIC_NAME_BYTES_MAX + 3) + 64) + 256;
+
+/// Leaders that are moved back to their preferred broker at a time.
+pub const PREFERRED_MOVES_MAX: usize = 50;
+
+/// Pause between two such moves.
+pub const PREFERRED_MOVES_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often a lease is renewed within a session time-out.
+pub const LEASE_RENEWALS: u32 = 9;
+
+/// What must be left between the end of a lease and that of its session: clocks that run apart, a write on its way.
+pub const LEASE_MARGIN_MIN: Duration = Duration::from_secs(1);
+
 /// How often a write whose outcome is unknown is tried again before that is reported.
 pub const UNKNOWN_RETRIES_MAX: u32 = 3;
 
@@ -116,11 +138,19 @@ const _: () = assert!(
     "a load leaves room for others"
 );
 const _: () = assert!(
+    LEASE_RENEWALS > 4,
+    "a lease of half a session outlives a renewal that fails"
+);
+const _: () = assert!(
+    CHANGES_BYTES_MAX * 4 <= MULTI_BYTES_MAX,
+    "what tells brokers of a change leaves room for the change"
+);
+const _: () = assert!(
     MULTI_OPS_MAX >= 8,
     "creating a topic needs the check, five nodes and the commit"
 );
 const _: () = assert!(
-    CHUNK_PARTITIONS as usize * ASSIGNMENT_BYTES_MAX * 2 <= MULTI_BYTES_MAX,
+    CHUNK_PARTITIONS as usize * ASSIGNMENT_BYTES_MAX * 2 + CHANGES_BYTES_MAX <= MULTI_BYTES_MAX,
     "a chunk fits a multi"
 );
 const _: () = assert!(

@@ -7,7 +7,9 @@
 //! | `/controller_epoch` | persistent, never deleted | number | version: every controller write checks it |
 //! | `/brokers/ids/{id}` | ephemeral | incarnation, addresses, cores, rack, directories | czxid = broker epoch |
 //! | `/brokers/lease/{id}` | ephemeral | counter | a committed write is the renewal |
+//! | `/brokers/report/{id}` | ephemeral | broker epoch, revision applied, whether it drains | the broker only |
 //! | `/brokers/state/{id}` | persistent | fenced, active or draining; broker epoch | controller only |
+//! | `/changes` | persistent | revision, and which topics the last ones were about | controller only |
 //! | `/topics/{name}` | persistent | topic id, partitions, config, state | commit point of create and delete |
 //! | `/t/{topic_id}/a/{chunk}` | persistent, 256 partitions each | replicas, adding, removing, slot | version |
 //! | `/t/{topic_id}/p/{n}` | persistent | leader, leader epoch, ISR, ELR, … | version = partition epoch |
@@ -32,6 +34,7 @@ pub fn layout() -> Vec<NodePath> {
         brokers(),
         broker_ids(),
         broker_leases(),
+        broker_reports(),
         broker_states(),
         topics(),
         topic_roots(),
@@ -89,6 +92,24 @@ pub fn broker_leases() -> NodePath {
 #[must_use]
 pub fn broker_lease(broker: BrokerId) -> NodePath {
     broker_leases().join(broker.get())
+}
+
+/// `/brokers/report`
+#[must_use]
+pub fn broker_reports() -> NodePath {
+    brokers().join("report")
+}
+
+/// `/brokers/report/{id}`
+#[must_use]
+pub fn broker_report(broker: BrokerId) -> NodePath {
+    broker_reports().join(broker.get())
+}
+
+/// `/changes`
+#[must_use]
+pub fn changes() -> NodePath {
+    top("changes")
 }
 
 /// `/brokers/state`

@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::config::{PartitionOverrides, TopicOverrides};
-use crate::ids::{BrokerEpoch, ClusterId, ControllerEpoch, DirectoryId, Incarnation, Slot};
+use crate::ids::{
+    BrokerEpoch, ClusterId, ControllerEpoch, DirectoryId, Incarnation, Revision, Slot,
+};
 use crate::store::NodePath;
 
 /// The version that this program writes.
@@ -148,6 +150,9 @@ pub struct BrokerRegistration {
     pub rack: Option<String>,
     /// Its data directories.
     pub directories: Vec<DirectoryId>,
+    /// Name and version of its program.
+    #[serde(default)]
+    pub software: String,
 }
 
 /// `/brokers/lease/{id}`
@@ -155,6 +160,41 @@ pub struct BrokerRegistration {
 pub struct BrokerLease {
     /// One more for each renewal.
     pub counter: u64,
+}
+
+/// `/brokers/report/{id}`: what a broker tells the controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerReport {
+    /// The registration that reports.
+    pub broker_epoch: BrokerEpoch,
+    /// It serves what the cluster was to be at this revision, and has removed what was deleted until then.
+    pub applied: Revision,
+    /// It is about to stop, and wants to lead nothing any more.
+    #[serde(default)]
+    pub draining: bool,
+    /// Deleted topics whose data it could not remove; its next start tries again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unremoved: Vec<TopicId>,
+}
+
+/// `/changes`: what tells brokers to read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangesRecord {
+    /// The last change.
+    pub revision: Revision,
+    /// The last changes, oldest first. Who knows none of them, nor the one before, reads everything again.
+    #[serde(default)]
+    pub recent: Vec<Change>,
+}
+
+/// A change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its number.
+    pub revision: Revision,
+    /// The names of the topics to read again; everything without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<String>>,
 }
 
 /// Where a broker is in its life.
@@ -179,6 +219,9 @@ pub struct BrokerState {
     /// The data directories that its partitions are in: another one has lost them.
     #[serde(default)]
     pub directories: Vec<DirectoryId>,
+    /// An administrator wants it to lead nothing, until its next start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drain: bool,
 }
 
 /// Whether a topic is there or about to go.

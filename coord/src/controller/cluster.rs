@@ -1,9 +1,12 @@
 //! What exists once for a cluster: its id, and the nodes that hold the others.
 
+use std::collections::BTreeMap;
+
 use ringlog_record::BrokerId;
 
 use super::error::ControllerError;
-use super::image::{children, read};
+use super::image::{broker_named, children, read};
+use super::machine::LiveBroker;
 use crate::ids::ClusterId;
 use crate::paths;
 use crate::records::{BrokerRegistration, ClusterRecord, Payload};
@@ -63,27 +66,26 @@ pub async fn init_cluster<S: MetadataStore>(
     }
 }
 
-/// The brokers that are registered now.
+/// The brokers that are registered now, without their reports.
 ///
 /// # Errors
 /// [`ControllerError`] when the store cannot be read.
 pub async fn registered_brokers<S: MetadataStore>(
     store: &S,
-) -> Result<Vec<(BrokerId, BrokerRegistration)>, ControllerError> {
-    let mut brokers = Vec::new();
+) -> Result<BTreeMap<BrokerId, LiveBroker>, ControllerError> {
+    let mut brokers = BTreeMap::new();
     for name in children(store, &paths::broker_ids()).await? {
-        let Ok(id) = name.parse().map(BrokerId::new) else {
-            return Err(ControllerError::inconsistent(
-                &paths::broker_ids(),
-                format!("{name:?} is not the id of a broker"),
-            ));
-        };
-        if let Some(registration) =
-            read::<BrokerRegistration, S>(store, &paths::broker_id(id)).await?
-        {
-            brokers.push((id, registration.record.body));
+        let broker = broker_named(&paths::broker_ids(), &name)?;
+        let path = paths::broker_id(broker);
+        if let Some(node) = store.read(&path).await? {
+            let registration = Payload::<BrokerRegistration>::decode(&path, &node.data)?;
+            let live = LiveBroker {
+                epoch: node.stat.czxid.into(),
+                registration: registration.body,
+                report: None,
+            };
+            brokers.insert(broker, live);
         }
     }
-    brokers.sort_unstable_by_key(|(id, _)| *id);
     Ok(brokers)
 }

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 use super::error::ControllerError;
 use super::image::read;
+use super::machine::Op;
 use crate::ids::ControllerEpoch;
 use crate::limits;
+use crate::omit::Step;
 use crate::paths;
 use crate::records::ControllerEpochRecord;
 use crate::store::{Conflict, MetaOp, MetadataStore, MultiError, NodePath, StoreError, Version};
@@ -24,10 +26,10 @@ pub(super) struct Fence {
 }
 
 impl Fence {
-    fn check(self) -> MetaOp {
+    pub(super) fn check(self) -> MetaOp {
         MetaOp::Check {
             path: paths::controller_epoch(),
-            version: Some(self.version),
+            version: Some(self.version).filter(|_| !Step::ControllerFence.is_omitted()),
         }
     }
 
@@ -62,19 +64,6 @@ impl Fence {
             what: "renewing the fence",
             reason: "no attempt was answered".to_owned(),
         })
-    }
-
-    /// Writes operations in their order, in as few multis as fit: each multi is atomic, all together are not.
-    pub(super) async fn write_in_batches<S: MetadataStore>(
-        self,
-        store: &S,
-        what: &'static str,
-        ops: Vec<MetaOp>,
-    ) -> Result<(), ControllerError> {
-        for batch in batches(ops, &self.check()) {
-            self.write_checked(store, what, batch).await?;
-        }
-        Ok(())
     }
 
     /// Writes operations in one multi.
@@ -159,23 +148,24 @@ async fn is_done<S: MetadataStore>(store: &S, ops: &[MetaOp]) -> Result<bool, St
     Ok(true)
 }
 
-/// Packs operations into multis within the bounds, the check first in each.
-fn batches(ops: Vec<MetaOp>, check: &MetaOp) -> Vec<Vec<MetaOp>> {
+/// Packs operations into multis within the bounds, with room for the check and for `/changes` in each.
+pub(super) fn batches(ops: Vec<Op>, check: &MetaOp) -> Vec<Vec<Op>> {
+    let ops_max = limits::MULTI_OPS_MAX - 2;
+    let taken_bytes = check.size_bytes() + limits::OP_OVERHEAD_BYTES + limits::CHANGES_BYTES_MAX;
     let mut batches = Vec::new();
-    let mut batch = vec![check.clone()];
-    let mut bytes = check.size_bytes();
+    let mut batch: Vec<Op> = Vec::new();
+    let mut bytes = taken_bytes;
     for op in ops {
-        let op_bytes = op.size_bytes();
-        let full =
-            batch.len() == limits::MULTI_OPS_MAX || bytes + op_bytes > limits::MULTI_BYTES_MAX;
-        if full && batch.len() > 1 {
-            batches.push(std::mem::replace(&mut batch, vec![check.clone()]));
-            bytes = check.size_bytes();
+        let op_bytes = op.op.size_bytes();
+        let full = batch.len() == ops_max || bytes + op_bytes > limits::MULTI_BYTES_MAX;
+        if full && !batch.is_empty() {
+            batches.push(std::mem::take(&mut batch));
+            bytes = taken_bytes;
         }
         bytes += op_bytes;
         batch.push(op);
     }
-    if batch.len() > 1 {
+    if !batch.is_empty() {
         batches.push(batch);
     }
     batches

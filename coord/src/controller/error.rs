@@ -44,7 +44,7 @@ pub enum ControllerError {
 }
 
 impl ControllerError {
-    pub(super) fn inconsistent(path: &NodePath, reason: impl Into<String>) -> Self {
+    pub(crate) fn inconsistent(path: &NodePath, reason: impl Into<String>) -> Self {
         Self::Inconsistent {
             path: path.clone(),
             reason: reason.into(),
@@ -52,7 +52,7 @@ impl ControllerError {
     }
 
     /// From a multi that was tried once, by an epoch's holder or somebody about to be one.
-    pub(super) fn from_multi(what: &'static str, error: MultiError) -> Self {
+    pub(crate) fn from_multi(what: &'static str, error: MultiError) -> Self {
         match error {
             MultiError::Conflict { path, conflict, .. } => {
                 Self::inconsistent(&path, conflict.to_string())
@@ -78,14 +78,6 @@ pub enum StartError {
         broker: BrokerId,
         /// Where the other one is.
         addresses: String,
-    },
-    /// Another broker is the controller.
-    #[error(
-        "broker {broker} is the controller of this metadata store, and clusters of several brokers are not available yet: give this broker a root of its own in ZooKeeper"
-    )]
-    OtherController {
-        /// Which broker.
-        broker: BrokerId,
     },
     /// The partitions of this broker are in another data directory.
     #[error(
@@ -119,17 +111,22 @@ pub enum CreateTopicError {
         topic_id: TopicId,
     },
     /// One of that name is about to go.
-    #[error("a topic {name} is being deleted; try again once that is done")]
+    #[error(
+        "a topic {name} is being deleted, broker(s) {} still have to remove its data; try again once that is done",
+        list(brokers)
+    )]
     BeingDeleted {
         /// The name.
         name: TopicName,
+        /// Who had data of it.
+        brokers: Vec<BrokerId>,
     },
     /// A topic has at least one partition.
     #[error("a topic needs at least one partition")]
     NoPartitions,
-    /// More partitions than a broker takes.
+    /// More partitions than the brokers take.
     #[error(
-        "{asked} partition(s) more than the {existing} that exist would be too many, a broker takes {partitions_max}"
+        "{asked} partition(s) more than the {existing} that exist would be too many, the brokers take {partitions_max}"
     )]
     TooManyPartitions {
         /// How many were asked for.
@@ -198,4 +195,57 @@ pub enum AlterTopicError {
     /// Whatever can befall all operations.
     #[error(transparent)]
     Controller(#[from] ControllerError),
+}
+
+/// Why a broker is not drained.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DrainError {
+    /// It is not there.
+    #[error("broker {broker} is not running")]
+    NotThere {
+        /// Which.
+        broker: BrokerId,
+    },
+    /// Whatever can befall all operations.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+}
+
+/// Why a partition is not reassigned.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReassignError {
+    /// There is none.
+    #[error("there is no partition {partition} of a topic {name}")]
+    NotFound {
+        /// The topic.
+        name: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+    },
+    /// It cannot have these replicas.
+    #[error("a partition has 1 to {replicas_max} replicas, each on a broker of its own")]
+    Replicas {
+        /// How many it may have.
+        replicas_max: u16,
+    },
+    /// With so few nothing could be acknowledged.
+    #[error("the topic needs {min_isr} replicas in sync, so a partition must have as many")]
+    MinIsr {
+        /// How many it needs.
+        min_isr: u16,
+    },
+    /// A broker cannot take a replica.
+    #[error("broker {broker} is not running, or about to leave")]
+    NotActive {
+        /// Which.
+        broker: BrokerId,
+    },
+    /// Whatever can befall all operations.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+}
+
+fn list(brokers: &[BrokerId]) -> String {
+    let ids: Vec<String> = brokers.iter().map(|one| one.get().to_string()).collect();
+    ids.join(", ")
 }

@@ -15,7 +15,9 @@ fn paths_are_those_of_the_design() {
         (paths::controller_epoch(), "/controller_epoch"),
         (paths::broker_id(broker), "/brokers/ids/3"),
         (paths::broker_lease(broker), "/brokers/lease/3"),
+        (paths::broker_report(broker), "/brokers/report/3"),
         (paths::broker_state(broker), "/brokers/state/3"),
+        (paths::changes(), "/changes"),
         (paths::topic(&name), "/topics/orders.v1"),
         (
             paths::assignment(topic, ChunkIndex::new(2)),

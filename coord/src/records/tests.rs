@@ -49,9 +49,10 @@ fn golden_json_of_every_record() {
             cores: 3,
             rack: None,
             directories: vec![DirectoryId::new(10)],
+            software: "ringlog 1".to_owned(),
         },
         &format!(
-            r#"{{"v":1,"incarnation":"{hex}","addresses":["127.0.0.1:9400"],"cores":3,"directories":["{hex}"]}}"#
+            r#"{{"v":1,"incarnation":"{hex}","addresses":["127.0.0.1:9400"],"cores":3,"directories":["{hex}"],"software":"ringlog 1"}}"#
         ),
     );
     check(BrokerLease { counter: 4 }, r#"{"v":1,"counter":4}"#);
@@ -60,8 +61,36 @@ fn golden_json_of_every_record() {
             state: BrokerLife::Active,
             broker_epoch: BrokerEpoch::new(7),
             directories: vec![DirectoryId::new(10)],
+            drain: false,
         },
         &format!(r#"{{"v":1,"state":"active","broker_epoch":7,"directories":["{hex}"]}}"#),
+    );
+    check(
+        BrokerReport {
+            broker_epoch: BrokerEpoch::new(7),
+            applied: Revision::new(12),
+            draining: false,
+            unremoved: vec![TopicId::new(10)],
+        },
+        &format!(
+            r#"{{"v":1,"broker_epoch":7,"applied":12,"draining":false,"unremoved":["{hex}"]}}"#
+        ),
+    );
+    check(
+        ChangesRecord {
+            revision: Revision::new(12),
+            recent: vec![
+                Change {
+                    revision: Revision::new(11),
+                    topics: None,
+                },
+                Change {
+                    revision: Revision::new(12),
+                    topics: Some(vec!["orders".to_owned()]),
+                },
+            ],
+        },
+        r#"{"v":1,"revision":12,"recent":[{"revision":11},{"revision":12,"topics":["orders"]}]}"#,
     );
     let changes = ConfigChanges::parse(["flush_ms=5", "retention_ms=-1"]).unwrap();
     check(

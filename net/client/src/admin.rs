@@ -1,6 +1,7 @@
 //! Administrative requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ringlog_record::{BrokerId, Offset, PartitionIndex, TimestampMs};
 use ringlog_wire::{
@@ -9,11 +10,13 @@ use ringlog_wire::{
     DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeTopicRequest,
     DescribeTopicResponse, ErrorCode, ListOffsetsPartition, ListOffsetsRequest,
     ListOffsetsResponse, ListedOffset, OffsetPosition, Setting, TopicSelection,
+    WatchClusterRequest, WatchClusterResponse,
 };
 
 use crate::client::{Client, PartitionInfo, TopicInfo};
 use crate::consumer::offset_of_time;
 use crate::error::{AdminError, ClientError, ConsumeError};
+use crate::limits::ANSWER_GRACE;
 
 /// A setting of a topic.
 pub type TopicSetting = Setting;
@@ -37,8 +40,11 @@ pub struct Admin {
 }
 
 macro_rules! ask {
-    ($self:ident, $request:expr, $response:ident) => {{
-        let (connection, frame) = $self.client.ask(&$request).await?;
+    ($self:ident, $request:expr, $response:ident) => {
+        ask!($self.client.ask(&$request), $response)
+    };
+    ($asked:expr, $response:ident) => {{
+        let (connection, frame) = $asked.await?;
         let address = connection.address();
         let body = frame.body().map_err(ClientError::frame(address))?;
         $response::decode(body).map_err(ClientError::decode(address))
@@ -72,8 +78,30 @@ impl Admin {
             name: name.to_owned(),
             partitions,
             settings,
+            replication_factor: 0,
         };
-        ask!(self, request, CreateTopicResponse)
+        ask!(self.client.ask_controller(&request), CreateTopicResponse)
+    }
+
+    /// As [`Admin::create_topic`], with so many replicas of each partition.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn create_replicated_topic(
+        &self,
+        name: &str,
+        partitions: u32,
+        replication_factor: u16,
+        settings: Vec<TopicSetting>,
+    ) -> Result<CreatedTopic, AdminError> {
+        let request = CreateTopicRequest {
+            name: name.to_owned(),
+            partitions,
+            settings,
+            replication_factor,
+        };
+        ask!(self.client.ask_controller(&request), CreateTopicResponse)
     }
 
     /// Removes a topic and its records.
@@ -87,7 +115,7 @@ impl Admin {
         };
         // Also when it fails: it may be gone.
         self.client.forget(name);
-        ask!(self, request, DeleteTopicResponse).map(drop)
+        ask!(self.client.ask_controller(&request), DeleteTopicResponse).map(drop)
     }
 
     /// Changes settings; those in `unset` get their defaults back.
@@ -107,7 +135,7 @@ impl Admin {
             unset,
             partition: None,
         };
-        ask!(self, request, AlterTopicResponse)
+        ask!(self.client.ask_controller(&request), AlterTopicResponse)
     }
 
     /// Changes settings of one partition, which can have its own `durability`; those in `unset` are those of the topic
@@ -129,7 +157,7 @@ impl Admin {
             unset,
             partition: Some(partition),
         };
-        ask!(self, request, AlterTopicResponse)
+        ask!(self.client.ask_controller(&request), AlterTopicResponse)
     }
 
     /// All topics.
@@ -159,7 +187,32 @@ impl Admin {
         let request = DescribeTopicRequest {
             name: name.to_owned(),
         };
-        ask!(self, request, DescribeTopicResponse)
+        let mut described = ask!(self, request, DescribeTopicResponse)?;
+        // Each broker knows the logs that it has open.
+        let elsewhere = described
+            .partitions
+            .iter()
+            .filter(|one| one.error == ErrorCode::NotLeader);
+        let leaders: BTreeSet<BrokerId> = elsewhere.filter_map(|one| one.leader).collect();
+        if !leaders.is_empty() {
+            // They are found by their ids.
+            self.client
+                .refresh(TopicSelection::Named(Vec::new()))
+                .await?;
+        }
+        for leader in leaders {
+            let asked = self.client.ask_broker(leader, &request);
+            let answer: Result<DescribeTopicResponse, AdminError> =
+                async { ask!(asked, DescribeTopicResponse) }.await;
+            // One that does not answer leaves its partitions as another broker sees them.
+            let Ok(answer) = answer else { continue };
+            for (known, told) in described.partitions.iter_mut().zip(answer.partitions) {
+                if known.leader == Some(leader) && told.leader == Some(leader) {
+                    *known = told;
+                }
+            }
+        }
+        Ok(described)
     }
 
     /// Brokers and totals.
@@ -169,6 +222,28 @@ impl Admin {
     /// [`AdminError`].
     pub async fn describe_cluster(&self) -> Result<DescribeClusterResponse, AdminError> {
         ask!(self, DescribeClusterRequest, DescribeClusterResponse)
+    }
+
+    /// Waits until a broker has another picture of the cluster than `seen`, for as long as `wait` at most; gives the picture
+    /// that it has. Begin with 0, which is answered at once. Another broker may be asked after a failure: its pictures are
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn watch_cluster(&self, seen: u64, wait: Duration) -> Result<u64, AdminError> {
+        let request = WatchClusterRequest {
+            seen,
+            max_wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
+        };
+        let connection = self.client.any_connection().await?;
+        let frame = connection
+            .call(&request, Vec::new(), wait + ANSWER_GRACE)
+            .await?;
+        let address = connection.address();
+        let body = frame.body().map_err(ClientError::frame(address))?;
+        let response = WatchClusterResponse::decode(body).map_err(ClientError::decode(address))?;
+        Ok(response.picture)
     }
 
     /// An offset of a partition by position or time; by time it is that of the first batch that may hold such a

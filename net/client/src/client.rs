@@ -10,8 +10,44 @@ use ringlog_wire::{
 };
 
 use crate::core::assembler::Frame;
+use crate::core::backoff::Backoff;
 use crate::error::{ClientError, ConnectError};
-use crate::transport::{Connection, ConnectionConfig, Pool};
+use crate::transport::{Connection, ConnectionConfig, Pool, chance};
+
+/// Refusals after which the controller is looked for again: nothing was done.
+const CONTROLLER_MOVES: [ErrorCode; 2] = [ErrorCode::NotController, ErrorCode::ShuttingDown];
+
+/// Refusals after which whoever keeps a group is looked for again: nothing was done.
+const COORDINATOR_MOVES: [ErrorCode; 2] = [ErrorCode::NotLeader, ErrorCode::NotController];
+
+fn is_elsewhere(error: &ClientError, moves: &[ErrorCode]) -> bool {
+    matches!(error, ClientError::Refused { code, .. } if moves.contains(code))
+}
+
+/// Attempts at a request until time is over.
+struct Attempts {
+    deadline: Instant,
+    backoff: Backoff,
+}
+
+impl Attempts {
+    fn within(timeout: Duration) -> Self {
+        Self {
+            deadline: Instant::now() + timeout,
+            backoff: Backoff::default(),
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// How long to wait before the next attempt; none when there is no time for one.
+    fn next_pause(&mut self) -> Option<Duration> {
+        let pause = self.backoff.next_pause(chance());
+        (pause < self.left()).then_some(pause)
+    }
+}
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -57,6 +93,10 @@ pub struct PartitionInfo {
     pub shard: ShardId,
     /// The epoch of its leader.
     pub leader_epoch: LeaderEpoch,
+    /// The brokers that have it, the preferred leader first.
+    pub replicas: Vec<BrokerId>,
+    /// Those in sync.
+    pub isr: Vec<BrokerId>,
 }
 
 /// A client of a cluster. Clones are handles to the same one.
@@ -76,6 +116,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Known {
     brokers: BTreeMap<BrokerId, String>,
+    controller: Option<BrokerId>,
     topics: HashMap<String, KnownTopic>,
 }
 
@@ -161,6 +202,93 @@ impl Client {
         Ok((connection, frame))
     }
 
+    /// Asks the controller, wherever it is or will be.
+    pub(crate) async fn ask_controller<M: Message>(
+        &self,
+        message: &M,
+    ) -> Result<(Arc<Connection>, Frame), ClientError> {
+        let mut attempts = Attempts::within(self.0.config.request_timeout);
+        loop {
+            let error = match self.controller_address() {
+                None => match self.ask(message).await {
+                    Err(error) if is_elsewhere(&error, &CONTROLLER_MOVES) => error,
+                    answer => return answer,
+                },
+                Some(address) => {
+                    match self.ask_address(&address, message, attempts.left()).await {
+                        // It is gone: another broker is the controller then, or will be.
+                        Err(error @ ClientError::Connect(_)) => error,
+                        Err(error) if is_elsewhere(&error, &CONTROLLER_MOVES) => error,
+                        answer => return answer,
+                    }
+                }
+            };
+            match attempts.next_pause() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
+            // One that cannot be asked now is asked again after the next pause.
+            self.refresh(TopicSelection::Named(Vec::new())).await.ok();
+        }
+    }
+
+    /// Asks the broker that keeps a group, whichever that is: one that does not says so, and another one is asked.
+    pub(crate) async fn ask_coordinator<M: Message>(
+        &self,
+        message: &M,
+    ) -> Result<(Arc<Connection>, Frame), ClientError> {
+        let mut attempts = Attempts::within(self.0.config.request_timeout);
+        loop {
+            let mut error = match self.ask(message).await {
+                Err(error) if is_elsewhere(&error, &COORDINATOR_MOVES) => error,
+                answer => return answer,
+            };
+            self.refresh(TopicSelection::Named(Vec::new())).await?;
+            let brokers: Vec<String> = self.known().brokers.values().cloned().collect();
+            for address in brokers {
+                match self.ask_address(&address, message, attempts.left()).await {
+                    Err(other) if is_elsewhere(&other, &COORDINATOR_MOVES) => error = other,
+                    // The one that is to be asked may be gone, and another one keep the group later.
+                    Err(ClientError::Connect(_)) => {}
+                    answer => return answer,
+                }
+            }
+            match attempts.next_pause() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    fn controller_address(&self) -> Option<String> {
+        let known = self.known();
+        let controller = known.controller?;
+        known.brokers.get(&controller).cloned()
+    }
+
+    async fn ask_address<M: Message>(
+        &self,
+        address: &str,
+        message: &M,
+        timeout: Duration,
+    ) -> Result<(Arc<Connection>, Frame), ClientError> {
+        let connection = self.0.pool.connection(address, None).await?;
+        let frame = connection.call(message, Vec::new(), timeout).await?;
+        Ok((connection, frame))
+    }
+
+    /// Asks a broker by its id.
+    pub(crate) async fn ask_broker<M: Message>(
+        &self,
+        broker: BrokerId,
+        message: &M,
+    ) -> Result<(Arc<Connection>, Frame), ClientError> {
+        let address = self.known().brokers.get(&broker).cloned();
+        let address = address.ok_or(ConnectError::NoBootstrap)?;
+        self.ask_address(&address, message, self.0.config.request_timeout)
+            .await
+    }
+
     /// Asks for topics, and remembers them.
     ///
     /// # Errors
@@ -178,6 +306,7 @@ impl Client {
         let mut known = self.known();
         let brokers = response.brokers.into_iter();
         known.brokers = brokers.map(|one| (one.broker, one.address)).collect();
+        known.controller = response.controller;
         let mut found = Vec::new();
         for topic in response.topics {
             match topic.error {
@@ -285,6 +414,8 @@ fn topic_info(topic: TopicMetadata) -> TopicInfo {
         leader: one.leader,
         shard: one.shard,
         leader_epoch: one.leader_epoch,
+        replicas: one.replicas,
+        isr: one.isr,
     });
     TopicInfo {
         name: topic.name,

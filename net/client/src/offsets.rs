@@ -70,7 +70,7 @@ impl GroupOffsets {
             group: self.group.clone(),
             partitions: partitions.collect(),
         };
-        let (connection, frame) = self.client.ask(&request).await?;
+        let (connection, frame) = self.client.ask_coordinator(&request).await?;
         let address = connection.address();
         let body = frame.body().map_err(ClientError::frame(address))?;
         let response = OffsetCommitResponse::decode(body).map_err(ClientError::decode(address))?;
@@ -116,7 +116,7 @@ impl GroupOffsets {
             group: self.group.clone(),
             partitions,
         };
-        let (connection, frame) = self.client.ask(&request).await?;
+        let (connection, frame) = self.client.ask_coordinator(&request).await?;
         let address = connection.address();
         let body = frame.body().map_err(ClientError::frame(address))?;
         let response = OffsetFetchResponse::decode(body).map_err(ClientError::decode(address))?;

@@ -169,6 +169,10 @@ pub struct Health {
     pub partitions: usize,
     /// Partitions that are not.
     pub offline: Vec<OfflinePartition>,
+    /// Whether the broker's lease runs: it has lately written to the metadata store.
+    pub is_lease_valid: bool,
+    /// Whether it is the controller.
+    pub is_controller: bool,
 }
 
 /// The slowest requests of a shard in the last minutes, the slowest first.

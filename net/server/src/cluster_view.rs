@@ -9,8 +9,14 @@ use ringlog_record::{BrokerId, LeaderEpoch, PartitionIndex, ShardId, TopicId, To
 pub struct ClusterView {
     /// The cluster's id, 32 hexadecimal digits.
     pub cluster_id: String,
+    /// Which picture this is: another number for another picture, never 0.
+    pub picture: u64,
     /// The controller.
     pub controller: Option<BrokerId>,
+    /// Its epoch.
+    pub controller_epoch: u64,
+    /// How far the changes of the cluster have come.
+    pub revision: u64,
     /// The brokers that are alive.
     pub brokers: Vec<BrokerView>,
     /// The topics by name.
@@ -34,6 +40,8 @@ pub struct BrokerView {
     pub broker_epoch: u64,
     /// Its program.
     pub software: String,
+    /// Where it is in its life: fenced, active or draining.
+    pub state: &'static str,
 }
 
 /// A topic.
@@ -60,12 +68,18 @@ pub struct PartitionView {
     pub replicas: Vec<BrokerId>,
     /// Those in sync.
     pub isr: Vec<BrokerId>,
+    /// How many in-sync replicas an acknowledgement needs.
+    pub min_isr: u16,
 }
 
 impl ClusterView {
-    /// Whether there is such a partition. As yet this broker has all of them.
+    /// Whether there is such a partition, on whichever broker.
     pub fn has(&self, id: TopicPartition) -> bool {
-        self.owners.contains_key(&id)
+        let is_there = |topic: &TopicView| {
+            let count = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
+            topic.topic == id.topic && id.partition.get() < count
+        };
+        self.owners.contains_key(&id) || self.topics.values().any(is_there)
     }
 
     /// The shard of this broker that owns a partition.

@@ -3,33 +3,40 @@
 //! It runs on any executor: all it does is wait for messages and for the store. One request is carried out after
 //! the other, so that nothing about topics is ever done by two.
 
+mod member;
 mod producers;
 pub(crate) mod request;
+mod serve;
 mod shards;
 mod start;
+mod surroundings;
 mod topics;
+mod waiting;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, LocalBoxFuture, select};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use ringlog_coord::controller::{Controller, ControllerError, StartError};
+use ringlog_coord::controller::{BrokerStart, Controller, ControllerError, StartError};
 use ringlog_coord::directory::DataDirError;
-use ringlog_coord::records::BrokerLife;
-use ringlog_coord::store::MetadataStore;
+use ringlog_coord::lease::{Lease, ThinMargin};
+use ringlog_coord::store::{MetadataStore, Session};
 use ringlog_reactor::mailbox;
 
+use self::member::{Member, Served};
 use self::producers::ProducerIds;
 use self::request::ControlRequest;
 use self::shards::Shards;
+pub use self::surroundings::{OnReactor, Surroundings};
+use self::waiting::Waiting;
 use crate::broker::{BrokerConfig, Health, OfflinePartition, ShardSlow};
-use crate::cluster_view::{BrokerView, ClusterView, PartitionView, TopicView};
+use crate::cluster_view::{BrokerView, ClusterView};
 use crate::connection::SOFTWARE;
-use crate::partition_budget::PartitionBudget;
 use crate::shard::command::ShardCommand;
 use crate::slow::SlowRequest;
 
@@ -56,6 +63,12 @@ pub enum BrokerError {
     /// The metadata store.
     #[error(transparent)]
     Controller(#[from] ControllerError),
+    /// The session with the metadata store is too short.
+    #[error(transparent)]
+    Lease(#[from] ThinMargin),
+    /// There is no session with the metadata store.
+    #[error("there is no session with the metadata store: {0}")]
+    Session(String),
     /// The broker, or one of its shards, has stopped.
     #[error("the broker has stopped")]
     Stopped,
@@ -66,17 +79,42 @@ pub struct ControlTask {
     config: BrokerConfig,
     shards: Shards,
     requests: mailbox::Receiver<ControlRequest>,
-    ready: Option<oneshot::Sender<SocketAddr>>,
+    ready: oneshot::Sender<SocketAddr>,
 }
 
 /// A broker that serves.
-struct Serving<S> {
+struct Serving<E: Surroundings> {
+    surroundings: Rc<E>,
+    config: BrokerConfig,
     shards: Shards,
-    shard_count: NonZeroU16,
-    budget: PartitionBudget,
-    controller: Controller<S>,
+    /// How it registers.
+    registration: BrokerStart,
+    member: Member<E::Store>,
+    served: Served,
+    /// The controller, when it is this broker.
+    controller: Option<Controller<E::Store>>,
+    /// When the controller has something to do at the latest.
+    controller_at: Duration,
+    /// Requests that are carried out, and answered when brokers have seen it.
+    waiting: Vec<Waiting>,
+    lease: Lease,
+    renewal: Option<LocalBoxFuture<'static, Result<(), String>>>,
+    /// The session as it was last seen.
+    session: Session,
+    /// The next session, when this one has ended.
+    reopening: Option<LocalBoxFuture<'static, Result<E::Store, String>>>,
+    /// The cluster is to be looked at.
+    is_look_due: bool,
+    /// The controller is to look at the brokers.
+    is_count_due: bool,
+    /// When to look again, because the last look failed.
+    retry_at: Option<Duration>,
+    /// Told once all that is led is open.
+    ready: Option<(oneshot::Sender<SocketAddr>, SocketAddr)>,
     /// This broker, as clients are told.
     me: BrokerView,
+    /// What shards were last shown.
+    shown: Arc<ClusterView>,
     cluster_id: String,
     random: ChaCha8Rng,
     producer_ids: ProducerIds,
@@ -93,7 +131,7 @@ impl ControlTask {
             config,
             shards: Shards::new(shards),
             requests,
-            ready: Some(ready),
+            ready,
         }
     }
 
@@ -102,20 +140,31 @@ impl ControlTask {
     /// # Errors
     ///
     /// [`BrokerError`] when it did not start. Nothing of the data was changed then that the next start would miss.
-    pub async fn run<S: MetadataStore>(mut self, store: S) -> Result<(), BrokerError> {
+    pub async fn run<E: Surroundings>(self, surroundings: E) -> Result<(), BrokerError> {
         let shards = self.shards.clone();
-        let ended = match self.start(store).await {
-            Ok(mut serving) => Ok(serving.serve(&mut self.requests).await),
+        let (mut requests, starting) = self.split();
+        let mut session = None;
+        let ended = match Serving::start(starting, surroundings).await {
+            Ok(mut serving) => {
+                let ended = serving.serve(&mut requests).await;
+                serving.answer_all().await;
+                session = Some(serving.member.store.clone());
+                ended
+            }
             Err(error) => Err(error),
         };
         let mut stopping = Vec::new();
         {
             // Shards wait for the requests of their connections, so those that are still here must be answered.
             let stop = std::pin::pin!(shards.stop());
-            let refuse = std::pin::pin!(refuse_all(&mut self.requests, &mut stopping));
+            let refuse = std::pin::pin!(refuse_all(&mut requests, &mut stopping));
             if let Either::Right((_, stop)) = select(stop, refuse).await {
                 stop.await;
             }
+        }
+        if let Some(session) = session {
+            // Others take the broker for gone from now on, not from the session's time-out.
+            session.close().await;
         }
         let first = ended?;
         for stopped in first.into_iter().chain(stopping) {
@@ -135,54 +184,30 @@ async fn refuse_all(
     }
 }
 
-impl<S: MetadataStore> Serving<S> {
-    /// Carries out requests until one says to stop; gives whom to tell when that is done.
-    async fn serve(
-        &mut self,
-        requests: &mut mailbox::Receiver<ControlRequest>,
-    ) -> Option<oneshot::Sender<()>> {
-        while let Some(request) = requests.recv().await {
-            match request {
-                ControlRequest::CreateTopic(wanted, answer) => {
-                    answer.send(self.create_topic(wanted).await).ok();
-                }
-                ControlRequest::DeleteTopic(name, answer) => {
-                    answer.send(self.delete_topic(&name).await).ok();
-                }
-                ControlRequest::AlterTopic(wanted, answer) => {
-                    answer.send(self.alter_topic(wanted).await).ok();
-                }
-                ControlRequest::DescribeTopic(name, answer) => {
-                    answer.send(self.describe_topic(&name).await).ok();
-                }
-                ControlRequest::MakeGroups(answer) => {
-                    answer.send(self.make_groups().await).ok();
-                }
-                ControlRequest::InitProducer(answer) => {
-                    answer.send(self.init_producer().await).ok();
-                }
-                ControlRequest::Metrics(answer) => {
-                    answer.send(self.shards.metrics().await).ok();
-                }
-                ControlRequest::Slow(answer) => {
-                    answer.send(self.slow().await).ok();
-                }
-                ControlRequest::Health(answer) => {
-                    answer.send(self.health().await).ok();
-                }
-                ControlRequest::Shutdown(answer) => {
-                    self.leave().await;
-                    return Some(answer);
-                }
+impl<E: Surroundings> Serving<E> {
+    /// Carries out a request; all but the one that stops the broker.
+    async fn handle(&mut self, request: ControlRequest) {
+        match request {
+            ControlRequest::CreateTopic(wanted, answer) => self.create_topic(wanted, answer).await,
+            ControlRequest::DeleteTopic(name, answer) => self.delete_topic(&name, answer).await,
+            ControlRequest::AlterTopic(wanted, answer) => self.alter_topic(wanted, answer).await,
+            ControlRequest::DescribeTopic(name, answer) => {
+                answer.send(self.describe_topic(&name).await).ok();
             }
-        }
-        None
-    }
-
-    /// Tells the cluster that this broker goes.
-    async fn leave(&mut self) {
-        if let Err(error) = self.controller.set_broker_life(BrokerLife::Draining).await {
-            tracing::warn!(%error, "the metadata store was not told that the broker stops");
+            ControlRequest::MakeGroups(answer) => self.make_groups(answer).await,
+            ControlRequest::InitProducer(answer) => {
+                answer.send(self.init_producer().await).ok();
+            }
+            ControlRequest::Metrics(answer) => {
+                answer.send(self.shards.metrics().await).ok();
+            }
+            ControlRequest::Slow(answer) => {
+                answer.send(self.slow().await).ok();
+            }
+            ControlRequest::Health(answer) => {
+                answer.send(self.health().await).ok();
+            }
+            ControlRequest::Shutdown(_) => {}
         }
     }
 
@@ -191,50 +216,9 @@ impl<S: MetadataStore> Serving<S> {
         u128::from(self.random.next_u64()) << 64 | u128::from(self.random.next_u64())
     }
 
-    /// Shows all shards the cluster as it is now.
-    async fn publish(&self) {
-        self.shards.publish(Arc::new(self.view())).await;
-    }
-
-    fn view(&self) -> ClusterView {
-        let mut view = ClusterView {
-            cluster_id: self.cluster_id.clone(),
-            controller: Some(self.controller.broker()),
-            brokers: vec![self.me.clone()],
-            ..ClusterView::default()
-        };
-        for summary in self.controller.list() {
-            let Some(topic) = self.controller.describe(&summary.name) else {
-                continue;
-            };
-            let partitions = topic.partitions.into_iter().map(|one| PartitionView {
-                partition: one.partition,
-                leader: one.leader,
-                leader_epoch: one.leader_epoch,
-                shard: one.slot.shard(self.shard_count),
-                replicas: one.replicas,
-                isr: one.isr,
-            });
-            let described = TopicView {
-                topic: topic.topic_id,
-                partitions: partitions.collect(),
-            };
-            view.topics
-                .insert(topic.name.as_str().to_owned(), described);
-        }
-        for one in self.controller.assignment() {
-            let id = ringlog_record::TopicPartition {
-                topic: one.topic_id,
-                partition: one.partition,
-            };
-            view.owners.insert(id, one.shard(self.shard_count));
-        }
-        view
-    }
-
     /// The slowest requests of each shard, with the names of the topics that are still there.
     async fn slow(&self) -> Vec<ShardSlow> {
-        let names = self.controller.list();
+        let names = self.member.sight().image.list();
         let name_of = |request: &SlowRequest| {
             let id = request.partition?.topic;
             let topic = names.iter().find(|topic| topic.topic_id == id)?;
@@ -252,8 +236,12 @@ impl<S: MetadataStore> Serving<S> {
     }
 
     async fn health(&self) -> Health {
-        let mut health = Health::default();
-        let names = self.controller.list();
+        let mut health = Health {
+            is_lease_valid: self.lease.is_valid(self.surroundings.now()),
+            is_controller: self.controller.is_some(),
+            ..Health::default()
+        };
+        let names = self.member.sight().image.list();
         for report in self.shards.describe(None).await {
             let reason = match report.state {
                 Ok(status) => status.failure.map(|failure| failure.to_string()),
@@ -289,6 +277,7 @@ fn broker_view(config: &BrokerConfig, address: String, broker_epoch: u64) -> Bro
         rack: config.rack.clone(),
         broker_epoch,
         software: SOFTWARE.to_owned(),
+        state: "fenced",
     }
 }
 

@@ -14,6 +14,7 @@ mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod produce;
+mod watch_cluster;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -157,6 +158,7 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
         Api::InitProducer => running(init_producer::handle(shard, request)),
         Api::OffsetCommit => running(offset_commit::handle(shard, request)),
         Api::OffsetFetch => running(offset_fetch::handle(shard, request)),
+        Api::WatchCluster => running(watch_cluster::handle(Rc::clone(session), request)),
         Api::DescribeTopic => running(describe_topic::handle(shard, request)),
     }
 }

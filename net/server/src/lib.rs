@@ -28,6 +28,6 @@ mod stages;
 pub use broker::{
     BrokerConfig, BrokerHandle, BrokerParts, Health, OfflinePartition, ShardSlow, start,
 };
-pub use control::{BrokerError, ControlTask};
+pub use control::{BrokerError, ControlTask, OnReactor, Surroundings};
 pub use partition_budget::PartitionBudget;
 pub use shard::BulkFactory;

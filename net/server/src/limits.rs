@@ -65,6 +65,18 @@ pub const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, as when the process has no descriptors left.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// How long the control task waits before it tries again what the metadata store has failed to do.
+pub const STORE_RETRY: Duration = Duration::from_millis(200);
+
+/// Pause between two looks of the controller at what is not as it should be although nothing happened.
+pub const CONTROLLER_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long the answer to a change of topics waits for brokers to have seen it.
+pub const SEEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a broker that stops waits for others to lead what they can.
+pub const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Commands to a shard and requests to the control task that may wait in a mailbox.
 pub const COMMANDS_MAX: usize = 1024;
 

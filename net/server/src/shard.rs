@@ -83,6 +83,8 @@ pub(crate) struct Shard {
     /// Memory that they may take.
     groups_bytes_max: usize,
     view: RefCell<Arc<ClusterView>>,
+    /// Comes with the next view.
+    next_view: RefCell<Ending>,
     encoder: RefCell<Encoder>,
     connections_max: usize,
     /// Bytes of large frames being received.
@@ -132,6 +134,7 @@ impl Shard {
             groups: RefCell::default(),
             groups_bytes_max: part(GROUPS_PART, 0),
             view: RefCell::default(),
+            next_view: RefCell::default(),
             encoder: RefCell::new(Encoder::new()),
             connections_max: setup.connections_max,
             large_frames: Budget::new(part(LARGE_FRAMES_PART, LARGE_FRAME_BYTES_MAX)),
@@ -151,6 +154,17 @@ impl Shard {
     /// The picture of the cluster.
     pub(crate) fn view(&self) -> Arc<ClusterView> {
         Arc::clone(&self.view.borrow())
+    }
+
+    /// Has another picture of the cluster from now on.
+    fn set_view(&self, view: Arc<ClusterView>) {
+        self.view.replace(view);
+        self.next_view.take().come();
+    }
+
+    /// Ends with the next picture of the cluster.
+    pub(crate) fn next_view(&self) -> impl Future<Output = ()> + Unpin + use<> {
+        self.next_view.borrow().wait()
     }
 
     /// The shard that owns a partition.

@@ -94,6 +94,8 @@ apis! {
     OffsetCommit = 13, "offset_commit";
     /// What a group has committed.
     OffsetFetch = 14, "offset_fetch";
+    /// Waits until something about the cluster has changed.
+    WatchCluster = 15, "watch_cluster";
 }
 
 impl Api {

@@ -95,6 +95,7 @@ error_codes! {
     DuplicateSequence = 27, "duplicate_sequence", No, "The batch was stored before; its offset is no longer remembered.";
     UnexpectedOffset = 28, "unexpected_offset", No, "The log does not end at the offset that the append expected; nothing was stored.";
     OffsetsFull = 29, "offsets_full", No, "As many offsets are committed as may be; nothing was committed.";
+    NotController = 30, "not_controller", Yes, "This broker is not the controller; ask for metadata again, and the controller then.";
 }
 
 impl ErrorCode {

@@ -89,3 +89,4 @@ pub use messages::produce::{
     AckLevel, Acks, ProducePartition, ProduceReceipt, ProduceRequest, ProduceRequestDraft,
     ProduceResponse, ProduceResponseDraft, ProducedPartition,
 };
+pub use messages::watch_cluster::{WatchClusterRequest, WatchClusterResponse};

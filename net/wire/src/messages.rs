@@ -19,3 +19,4 @@ pub(crate) mod offset_commit;
 pub(crate) mod offset_fetch;
 pub(crate) mod partition;
 pub(crate) mod produce;
+pub(crate) mod watch_cluster;

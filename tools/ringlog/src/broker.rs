@@ -9,12 +9,14 @@ mod store;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringlog_log::{BulkFiles, NoBulkFiles};
 use ringlog_maintenance::{Maintenance, MaintenanceConfig};
 use ringlog_reactor::uring::{Verdict, descriptor_limit, probe, raise_descriptor_limit};
 use ringlog_reactor::{CoreHandle, UringPlatform};
 use ringlog_server::{BrokerParts, BulkFactory};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::settings::Settings;
 use crate::cli::BrokerArguments;
@@ -28,7 +30,7 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
         .with_writer(std::io::stderr)
         .with_ansi(is_log_coloured())
         .init();
-    abort_on_panic();
+    let panics = abort_on_panic();
     let data_dir = &settings.broker.data_dir;
     std::fs::create_dir_all(data_dir).map_err(|error| {
         let what = format!("make the data directory {}", data_dir.display());
@@ -43,26 +45,27 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
             descriptor_limit().ok().map(|limit| limit.soft)
         }
     };
+    // Before there is a session to keep: this thread may wait here for seconds.
+    let (maintenance, bulk) = start_maintenance(&settings);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandError::failed("start the control thread", error))?;
     // Before anything runs: an address in use is found out first, and a signal stops a broker that is starting too.
-    let (signals, admin_listener, store) = runtime.block_on(async {
+    let (signals, admin_listener, metadata) = runtime.block_on(async {
         let admin = match settings.admin {
             Some(address) => Some(admin::bind(address).await?),
             None => None,
         };
         let mut signals = signals::Signals::install()?;
-        let store = tokio::select! {
-            store = store::open(&settings) => store?,
+        let metadata = tokio::select! {
+            metadata = store::Metadata::open(&settings) => metadata?,
             () = signals.next() => {
                 return Err(CommandError::failed("start the broker", "it was told to stop"));
             }
         };
-        Ok((signals, admin, store))
+        Ok((signals, admin, metadata))
     })?;
-    let (maintenance, bulk) = start_maintenance(&settings);
     let platform = UringPlatform::new();
     let parts = ringlog_server::start(&platform, settings.broker.clone(), bulk)
         .map_err(|error| CommandError::failed("start the broker", error))?;
@@ -87,19 +90,15 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
                 greet(&settings, address);
             }
         };
-        let ended = tokio::select! {
-            ended = control.run(Rc::clone(&store)) => {
+        tokio::select! {
+            ended = control.run(metadata.clone()) => {
                 ended.map_err(|error| CommandError::failed("run the broker", error))
             }
             failed = serve => Err(failed),
             failed = signals.stop(&handle, &cores) => Err(failed),
             () = async { announce.await; std::future::pending().await } => Ok(()),
-            () = store::drain_when_lost(&settings, &store, &handle) => Ok(()),
-        };
-        // Its ephemeral nodes go now, not at its time-out.
-        let lost = store::is_lost(&settings, &store);
-        store.close().await;
-        ended.and(lost)
+            () = end_session(panics, metadata.clone()) => Ok(()),
+        }
     });
     // The shards have been drained only where the control task has ended; otherwise nobody waits for them.
     served?;
@@ -110,13 +109,36 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// A shard that panics must not leave the others serving as if nothing were.
-fn abort_on_panic() {
+/// Tells whoever waits that the session has ended.
+type SessionEnded = std::sync::mpsc::SyncSender<()>;
+
+/// How long a process that is about to abort waits for the end of its session: the cluster then learns of it now, not by
+/// a time-out.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// A shard that panics must not leave the others serving as if nothing were. Gives the panics of other threads.
+fn abort_on_panic() -> UnboundedReceiver<SessionEnded> {
+    let (panics, panicked) = unbounded_channel();
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
+        let (ended, wait) = std::sync::mpsc::sync_channel(1);
+        if panics.send(ended).is_ok() {
+            // In time or not, the process ends.
+            wait.recv_timeout(LAST_WORDS).ok();
+        }
         std::process::abort();
     }));
+    panicked
+}
+
+/// Ends the session when another thread panics. Never returns: the process aborts.
+async fn end_session(mut panics: UnboundedReceiver<SessionEnded>, metadata: store::Metadata) {
+    if let Some(ended) = panics.recv().await {
+        metadata.close().await;
+        ended.send(()).ok();
+    }
+    std::future::pending().await
 }
 
 /// What `ringlog doctor` finds: what a broker cannot run without is an error, the rest is said once.

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Look at how far groups have read, and set where they go on
     #[command(subcommand)]
     Group(GroupCommand),
-    /// Look at the brokers of a cluster
+    /// Show who is in the cluster, who leads, and what happens
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Look at the files of a log that no broker has open
@@ -83,9 +83,17 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
-    /// Show the brokers that are alive, the controller, and how many topics there are
+    /// Show the brokers that are there, the controller, and partitions that are offline or under-replicated
     #[command(after_help = examples::CLUSTER_STATUS)]
     Status {
+        #[command(flatten)]
+        bootstrap: Bootstrap,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show the same, and then what happens, until it is stopped; as JSON one object a line
+    #[command(after_help = examples::CLUSTER_WATCH)]
+    Watch {
         #[command(flatten)]
         bootstrap: Bootstrap,
         #[command(flatten)]

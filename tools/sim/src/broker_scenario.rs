@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use ringlog_coord::store::MemoryStore;
 use ringlog_reactor::sim::{Chance, CrashKind, NodeId, SimConfig, SimWorld};
-use ringlog_server::{BrokerConfig, BrokerError, BrokerHandle, BulkFactory};
+use ringlog_server::{BrokerConfig, BrokerError, BrokerHandle, BulkFactory, OnReactor};
 
 use self::client::Client;
 use self::knowledge::{Existence, Knowledge};
@@ -179,10 +179,11 @@ impl Run {
         let store = self.store.new_session();
         let (slot, session) = (Rc::clone(&ended), store.clone());
         let control = parts.control;
-        self.world.launch_local(self.broker, move |_| async move {
-            let result = control.run(session).await;
-            *slot.borrow_mut() = Some(result);
-        });
+        self.world
+            .launch_local(self.broker, move |reactor| async move {
+                let result = control.run(OnReactor::new(reactor, session)).await;
+                *slot.borrow_mut() = Some(result);
+            });
         Ok(Running {
             handle: parts.handle,
             store,

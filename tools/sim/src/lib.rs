@@ -9,6 +9,8 @@
 pub mod batch;
 #[cfg(feature = "broker")]
 pub mod broker_scenario;
+#[cfg(feature = "controller")]
+pub mod controller_scenario;
 mod files;
 pub mod guards;
 pub mod history;

@@ -50,6 +50,9 @@ enum ScenarioName {
     /// A broker and its clients.
     #[cfg(feature = "broker")]
     Broker,
+    /// Controllers and brokers on one metadata store.
+    #[cfg(feature = "controller")]
+    Controller,
 }
 
 impl From<ScenarioName> for Scenario {
@@ -58,6 +61,8 @@ impl From<ScenarioName> for Scenario {
             ScenarioName::Log => Self::Log,
             #[cfg(feature = "broker")]
             ScenarioName::Broker => Self::Broker,
+            #[cfg(feature = "controller")]
+            ScenarioName::Controller => Self::Controller,
         }
     }
 }

@@ -16,6 +16,9 @@ pub enum Scenario {
     /// A broker and its clients.
     #[cfg(feature = "broker")]
     Broker,
+    /// Controllers and brokers on one metadata store.
+    #[cfg(feature = "controller")]
+    Controller,
 }
 
 impl Scenario {
@@ -25,6 +28,8 @@ impl Scenario {
             Self::Log => "log",
             #[cfg(feature = "broker")]
             Self::Broker => "broker",
+            #[cfg(feature = "controller")]
+            Self::Controller => "controller",
         }
     }
 }
@@ -36,6 +41,9 @@ pub struct Plan {
     pub scenario: Scenario,
     /// The step that the engine leaves out; only with the feature `omissions` does it.
     pub omitted: Option<Step>,
+    /// The step that the controller leaves out, with the same feature.
+    #[cfg(feature = "controller")]
+    pub omitted_decision: Option<ringlog_coord::omit::Step>,
 }
 
 impl Plan {
@@ -44,6 +52,8 @@ impl Plan {
         Self {
             scenario,
             omitted: None,
+            #[cfg(feature = "controller")]
+            omitted_decision: None,
         }
     }
 }
@@ -56,10 +66,14 @@ impl Plan {
 pub fn run_seed(plan: Plan, seed: u64) -> Result<SeedOutcome, Failure> {
     #[cfg(feature = "omissions")]
     ringlog_log::omit::omit(plan.omitted);
+    #[cfg(all(feature = "omissions", feature = "controller"))]
+    ringlog_coord::omit::omit(plan.omitted_decision);
     let run = || match plan.scenario {
         Scenario::Log => log_scenario::run(seed).map_err(Failure::Checker),
         #[cfg(feature = "broker")]
         Scenario::Broker => crate::broker_scenario::run(seed).map_err(Failure::Checker),
+        #[cfg(feature = "controller")]
+        Scenario::Controller => crate::controller_scenario::run(seed).map_err(Failure::Checker),
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let message = panic

@@ -5,6 +5,14 @@ use crate::value::RecordId;
 /// What a checker found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
+    /// The metadata of a cluster is not as it must be.
+    #[error("{what}")]
+    Cluster {
+        /// The checker.
+        checker: &'static str,
+        /// What it found.
+        what: String,
+    },
     /// An acknowledged record is not there.
     #[error("record {id} of partition {partition}, acknowledged at offset {offset}, is gone")]
     AcknowledgedLost {
@@ -163,6 +171,7 @@ impl Violation {
     /// The name of the checker that found it.
     pub const fn checker(&self) -> &'static str {
         match self {
+            Self::Cluster { checker, .. } => checker,
             Self::AcknowledgedLost { .. } => "acknowledged-lost",
             Self::ServedVanished { .. } => "served-vanished",
             Self::CutOffReturned { .. } => "cut-off-returned",

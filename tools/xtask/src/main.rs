@@ -1,4 +1,4 @@
-//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|fuzz|peers|codegen|python|layers|tidy`.
+//! The project's scripts, in the language of the project: `cargo xtask test|ci|sim|guards|fuzz|peers|cluster|codegen|python|layers|tidy`.
 //!
 //! **Duty.** What a person or a submission runs before code lands. Each command stands alone; `ci` runs them all.
 //!
@@ -11,6 +11,7 @@
 )]
 
 mod ci;
+mod cluster;
 mod codegen;
 mod fuzz;
 mod guards;
@@ -31,12 +32,13 @@ cargo xtask COMMAND
 
   test               all tests of the workspace, in the profile `checked`; installs ZooKeeper, for root, if it is missing
   ci                 everything that a submission must pass, with the time of each step
-  sim                2000 seeds of the simulation
+  sim                3000 seeds of the simulation
   guards             that a seed fails when a step of durability is left out, for each step
   guards --find STEP pins another seed for a step whose seed has moved; for each step with `all`
   fuzz [--seed N …]  the seeded run of the fuzz targets; with arguments of ringlog-fuzz
   fuzz --guided T    one target for a minute with libFuzzer; needs a nightly compiler and cargo-fuzz
   peers start P …    Kafka, NATS or Redis on loopback, to compare with: start|stop|status kafka|nats|redis|all
+  cluster start -n 3 ZooKeeper and brokers on loopback, to try out, with their data in target/cluster; or `stop`
   codegen [--check]  writes the code that flatc makes of net/wire/schema; or compares it
   python             fetches what the test of the client in Python needs; `test` does it too
   layers [--write]   checks who depends on whom, and the table in README; or writes that table
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ["fuzz", "--guided", target] => fuzz::guided(&workspace, target),
         ["fuzz", arguments @ ..] => fuzz::run(&workspace, arguments),
         ["peers", arguments @ ..] => peers::run(&workspace, arguments),
+        ["cluster", arguments @ ..] => cluster::run(&workspace, arguments),
         ["codegen"] => codegen::run(&workspace, codegen::Mode::Write),
         ["codegen", "--check"] => codegen::run(&workspace, codegen::Mode::Check),
         ["python"] => python::ensure(&workspace),

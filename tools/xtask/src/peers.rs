@@ -6,7 +6,7 @@
 
 mod kafka;
 mod nats;
-mod process;
+pub(crate) mod process;
 mod redis;
 
 use std::fmt;

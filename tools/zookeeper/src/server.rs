@@ -42,6 +42,39 @@ pub struct Installation {
     jar: PathBuf,
 }
 
+impl Installation {
+    /// The command that runs a server of one node, with its data and settings in `directory`, which are written.
+    ///
+    /// # Errors
+    /// When the settings cannot be written.
+    pub fn command(&self, directory: &Path, address: SocketAddr) -> io::Result<Command> {
+        fs::write(directory.join("log4j.properties"), LOGGING)?;
+        // Short ticks allow short sessions: from 2 to 200 of them.
+        let settings = format!(
+            "tickTime=100\nmaxSessionTimeout=20000\ndataDir={}\nclientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=*\n",
+            directory.join("data").display(),
+            address.port(),
+            address.ip()
+        );
+        let settings_file = directory.join("zoo.cfg");
+        fs::write(&settings_file, settings)?;
+        let mut command = Command::new(&self.java);
+        // It starts in half the time without the second compiler, and a test writes little.
+        command.args([
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dzookeeper.forceSync=no",
+            "-Dzookeeper.jmx.log4j.disable=true",
+            "-Dzookeeper.preAllocSize=1024",
+        ]);
+        command.arg("-cp");
+        command.arg(format!("{}:{}", directory.display(), self.jar.display()));
+        command.arg(MAIN).arg(&settings_file);
+        Ok(command)
+    }
+}
+
 /// What is not installed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
@@ -108,7 +141,6 @@ impl Server {
     pub fn start() -> Result<Self, StartError> {
         let installation = installation()?;
         let directory = TempDir::new()?;
-        fs::write(directory.path().join("log4j.properties"), LOGGING)?;
         let mut tried = 0;
         loop {
             tried += 1;
@@ -160,32 +192,12 @@ impl Process {
         directory: &Path,
         address: SocketAddr,
     ) -> Result<Self, StartError> {
-        // Short ticks allow short sessions: from 2 to 200 of them.
-        let settings = format!(
-            "tickTime=100\nmaxSessionTimeout=20000\ndataDir={}\nclientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=*\n",
-            directory.join("data").display(),
-            address.port(),
-            address.ip()
-        );
-        let settings_file = directory.join("zoo.cfg");
-        fs::write(&settings_file, settings)?;
         let log_file = directory.join("log");
         let log = fs::File::create(&log_file)?;
+        let server = installation.command(directory, address)?;
         let mut command = Command::new("sh");
-        command.args(["-c", RUN, "sh"]).arg(&installation.java);
-        // It starts in half the time without the second compiler, and a test writes little.
-        command.args([
-            "-Xmx256m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-Dzookeeper.forceSync=no",
-            "-Dzookeeper.jmx.log4j.disable=true",
-            "-Dzookeeper.preAllocSize=1024",
-        ]);
-        let jar = installation.jar.display();
-        command.arg("-cp");
-        command.arg(format!("{}:{jar}", directory.display()));
-        command.arg(MAIN).arg(&settings_file);
+        command.args(["-c", RUN, "sh"]).arg(server.get_program());
+        command.args(server.get_args());
         command.stdin(Stdio::piped()).stdout(log.try_clone()?);
         let mut process = Self(command.stderr(log).spawn()?);
         let asked = Instant::now();

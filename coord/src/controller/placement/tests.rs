@@ -4,6 +4,67 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn choose_slots(load: &mut SlotLoad, shards: NonZeroU16, partitions: u32) -> Vec<Slot> {
+    let mut chooser = SlotChooser::new(load.clone(), shards);
+    let slots = (0..partitions).map(|_| chooser.choose()).collect();
+    *load = chooser.load;
+    slots
+}
+
+fn broker(id: u32, cores: u16, rack: &str) -> Candidate {
+    Candidate {
+        broker: BrokerId::new(id),
+        cores: shards(cores),
+        rack: (!rack.is_empty()).then(|| rack.to_owned()),
+    }
+}
+
+fn led(placed: &[Placement], id: u32) -> usize {
+    let leader = BrokerId::new(id);
+    placed
+        .iter()
+        .filter(|one| one.replicas[0] == leader)
+        .count()
+}
+
+#[test]
+fn leaders_are_spread_by_cores() {
+    let brokers = [broker(1, 1, ""), broker(2, 2, ""), broker(3, 1, "")];
+    let placed = place(&brokers, [].iter(), 12, 1);
+    assert_eq!(
+        [led(&placed, 1), led(&placed, 2), led(&placed, 3)],
+        [3, 6, 3]
+    );
+}
+
+#[test]
+fn small_topics_go_to_the_least_loaded_broker() {
+    let brokers = [broker(1, 2, ""), broker(2, 2, ""), broker(3, 2, "")];
+    let mut all = Vec::new();
+    for _topic in 0..9 {
+        let placed = place(&brokers, all.iter(), 1, 1);
+        all.extend(placed);
+    }
+    assert_eq!([led(&all, 1), led(&all, 2), led(&all, 3)], [3, 3, 3]);
+}
+
+#[test]
+fn replicas_are_in_different_racks_and_never_twice_on_a_broker() {
+    let brokers = [
+        broker(1, 1, "a"),
+        broker(2, 1, "a"),
+        broker(3, 1, "b"),
+        broker(4, 1, "c"),
+    ];
+    for one in place(&brokers, [].iter(), 24, 3) {
+        let ids: BTreeSet<u32> = one.replicas.iter().map(|id| id.get()).collect();
+        assert_eq!(ids.len(), 3);
+        assert!(ids.contains(&3) && ids.contains(&4), "{ids:?}");
+    }
+    let placed = place(&brokers, [].iter(), 1, 4);
+    assert_eq!(placed[0].replicas.len(), 4, "more replicas than racks");
+}
+
 fn shards(count: u16) -> NonZeroU16 {
     NonZeroU16::new(count).unwrap()
 }

@@ -8,9 +8,10 @@ fn no_producer_id_is_given_twice_however_often_the_broker_starts() {
         let store = fresh().await;
         let mut given = BTreeSet::new();
         for incarnation in 1..4 {
-            let (mut controller, _) = start(store.new_session(), incarnation).await;
+            let session = store.new_session();
+            start(session.clone(), incarnation).await;
             for _ in 0..3 {
-                for id in controller.allocate_producer_ids().await.unwrap() {
+                for id in allocate_producer_ids(&session).await.unwrap() {
                     assert!(given.insert(id), "{id}");
                 }
             }

@@ -93,6 +93,7 @@ async fn topics_are_made_altered_and_deleted_as_asked() {
                 name: name.clone(),
                 partitions: 3,
                 settings: vec![setting.clone()],
+                replication_factor: 0,
             }
         ),
         format!(

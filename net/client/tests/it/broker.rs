@@ -2,16 +2,37 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ringlog_client::{Client, ClientConfig};
 use ringlog_coord::store::MemoryStore;
 use ringlog_log::NoBulkFiles;
 use ringlog_reactor::{CoreHandle, UringPlatform};
-use ringlog_server::{BrokerConfig, BrokerHandle, BulkFactory};
+use ringlog_server::{BrokerConfig, BrokerHandle, BulkFactory, Surroundings};
 use tempfile::TempDir;
+
+/// Metadata without a clock: what the broker does is prompted by what happens.
+struct Timeless(MemoryStore);
+
+impl Surroundings for Timeless {
+    type Store = MemoryStore;
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn open(&self) -> Pin<Box<dyn Future<Output = Result<MemoryStore, String>>>> {
+        Box::pin(std::future::ready(Ok(self.0.clone())))
+    }
+}
 
 /// A broker; it stops when this is dropped.
 pub(crate) struct Broker {
@@ -38,7 +59,7 @@ impl Broker {
         let parts = ringlog_server::start(&UringPlatform::new(), config, bulk).unwrap();
         let control = parts.control;
         let control = std::thread::spawn(move || {
-            futures_executor::block_on(control.run(MemoryStore::new())).unwrap();
+            futures_executor::block_on(control.run(Timeless(MemoryStore::new()))).unwrap();
         });
         Self {
             address: futures_executor::block_on(parts.ready).unwrap(),

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use ringlog_coord::store::MetadataStore;
+use ringlog_coord::controller::allocate_producer_ids;
 use ringlog_record::{ProducerEpoch, ProducerId};
 use ringlog_wire::InitProducerResponse;
 use tracing::warn;
 
-use super::Serving;
+use super::{Serving, Surroundings};
 use crate::failure::Failure;
 
 /// Producer ids that may be handed out.
@@ -27,13 +27,13 @@ impl ProducerIds {
     }
 }
 
-impl<S: MetadataStore> Serving<S> {
+impl<E: Surroundings> Serving<E> {
     /// An id that nobody was given, in any life of the cluster.
     pub(super) async fn init_producer(&mut self) -> Result<InitProducerResponse, Failure> {
         let id = match self.producer_ids.next() {
             Some(id) => id,
             None => {
-                self.producer_ids.present = self.controller.allocate_producer_ids().await?;
+                self.producer_ids.present = allocate_producer_ids(&self.member.store).await?;
                 let present = &mut self.producer_ids.present;
                 present.next().unwrap_or(present.end)
             }
@@ -50,7 +50,7 @@ impl<S: MetadataStore> Serving<S> {
         if !self.producer_ids.stock.is_empty() {
             return;
         }
-        match self.controller.allocate_producer_ids().await {
+        match allocate_producer_ids(&self.member.store).await {
             Ok(block) => self.producer_ids.stock = block,
             Err(error) => warn!(%error, "no producer ids can be had now"),
         }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::metrics::ShardMetrics;
 
 type Stopped = oneshot::Sender<()>;
-type Answer<T> = oneshot::Sender<Result<T, Failure>>;
+pub(super) type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// A request to the control task.
 #[derive(Debug)]

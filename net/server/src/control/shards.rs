@@ -87,6 +87,24 @@ impl Shards {
         Ok(failed)
     }
 
+    /// Closes partitions, each on its shard.
+    pub(super) async fn close(
+        &self,
+        partitions: &[(TopicPartition, ShardId)],
+    ) -> Result<(), BrokerError> {
+        let mut by_shard: BTreeMap<ShardId, Vec<TopicPartition>> = BTreeMap::new();
+        for (id, shard) in partitions {
+            by_shard.entry(*shard).or_default().push(*id);
+        }
+        let asked = by_shard.into_iter().map(|(shard, partitions)| {
+            self.ask(shard, move |answer| ShardCommand::Close {
+                partitions,
+                answer,
+            })
+        });
+        join_all(asked).await.into_iter().collect()
+    }
+
     pub(super) async fn publish(&self, view: Arc<ClusterView>) {
         self.ask_all(|answer| ShardCommand::Publish {
             view: Arc::clone(&view),

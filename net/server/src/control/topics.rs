@@ -1,18 +1,19 @@
 //! Topics: made, removed, changed, described.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
+use std::time::Duration;
 
 use ringlog_coord::config::{ConfigChanges, ConfigEntry};
 use ringlog_coord::controller::{
-    AlterTopicError, ControllerError, CreateTopicError, DeleteTopicError, NewTopic,
-    PartitionAssignment,
+    AlterTopicError, Controller, ControllerError, CreateTopicError, CreatedTopic, DeleteTopicError,
+    NewTopic, PartitionAssignment,
 };
 use ringlog_coord::groups::GROUPS_TOPIC;
 use ringlog_coord::limits::GROUPS_PARTITIONS;
-use ringlog_coord::store::MetadataStore;
 use ringlog_coord::topic_name::TopicName;
 use ringlog_log::Durability;
-use ringlog_record::{Offset, TopicId};
+use ringlog_record::{BrokerId, Offset, TopicId};
 use ringlog_replication::PartitionStatus;
 use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
@@ -20,9 +21,43 @@ use ringlog_wire::{
     Setting,
 };
 
-use super::{BrokerError, Serving};
+use super::request::Answer;
+use super::waiting::Outcome;
+use super::{BrokerError, Serving, Surroundings};
 use crate::failure::Failure;
-use crate::shard::command::DirectoryCommand;
+use crate::partition_budget::PartitionBudget;
+
+/// What the controller refused, and what befell it if that is why.
+struct Governed {
+    failure: Failure,
+    cause: Option<ControllerError>,
+}
+
+impl Governed {
+    /// Refused before the controller was asked.
+    fn refused(code: ErrorCode, error: impl std::fmt::Display) -> Self {
+        Self {
+            failure: Failure::new(code, error),
+            cause: None,
+        }
+    }
+}
+
+macro_rules! governed {
+    ($($error:ident),+) => {$(
+        impl From<$error> for Governed {
+            fn from(error: $error) -> Self {
+                let cause = match &error {
+                    $error::Controller(cause) => Some(cause.clone()),
+                    _ => None,
+                };
+                Self { failure: error.into(), cause }
+            }
+        }
+    )+};
+}
+
+governed!(CreateTopicError, DeleteTopicError, AlterTopicError);
 
 impl From<ControllerError> for Failure {
     fn from(error: ControllerError) -> Self {
@@ -78,6 +113,19 @@ impl From<AlterTopicError> for Failure {
     }
 }
 
+/// The replicas that each partition is to have.
+fn replication_factor(wanted: u16) -> Result<u16, Failure> {
+    match wanted {
+        0 | 1 => Ok(1),
+        more => {
+            let message = format!(
+                "a replication factor of {more} is not available yet: partitions are not copied between brokers; leave it out, or ask for 1"
+            );
+            Err(Failure::new(ErrorCode::Unsupported, message))
+        }
+    }
+}
+
 /// The name of a topic that must be there.
 fn existing(name: &str) -> Result<TopicName, Failure> {
     TopicName::parse(name).map_err(|error| Failure::new(ErrorCode::InvalidTopicName, error))
@@ -115,147 +163,206 @@ fn settings(entries: Vec<ConfigEntry>) -> Vec<Setting> {
     shown.collect()
 }
 
-impl<S: MetadataStore> Serving<S> {
-    /// Makes a topic. It is durable, and can be produced to through every shard, when this returns.
+impl<E: Surroundings> Serving<E> {
+    /// Makes a topic. It is durable, and can be produced to through every broker that is there, when this is answered.
     pub(super) async fn create_topic(
         &mut self,
         wanted: CreateTopicRequest,
-    ) -> Result<CreateTopicResponse, Failure> {
+        answer: Answer<CreateTopicResponse>,
+    ) {
+        let new = match self.new_topic(&wanted) {
+            Ok(new) => new,
+            Err(refused) => return drop(answer.send(Err(refused))),
+        };
+        match self.make_topic(new).await {
+            Err(failure) => drop(answer.send(Err(failure))),
+            Ok(created) => {
+                tracing::info!(topic = %created.name, partitions = wanted.partitions, "a topic was created");
+                let outcome = Outcome::Created {
+                    topic: created,
+                    partitions: wanted.partitions,
+                    answer,
+                };
+                self.answer_when_seen(outcome);
+            }
+        }
+    }
+
+    /// Makes the topic in which groups are kept, if it is not there; answered as for any topic.
+    pub(super) async fn make_groups(&mut self, answer: Answer<()>) {
+        let new = match self.groups_topic() {
+            Ok(Some(new)) => new,
+            Ok(None) => return drop(answer.send(Ok(()))),
+            Err(refused) => return drop(answer.send(Err(refused))),
+        };
+        match self.make_topic(new).await {
+            Err(failure) => drop(answer.send(Err(failure))),
+            Ok(topic) => {
+                tracing::debug!(topic = GROUPS_TOPIC, id = %topic.topic_id, "groups are kept from now on");
+                self.answer_when_seen(Outcome::MadeGroups { topic, answer });
+            }
+        }
+    }
+
+    /// The topic in which groups are kept; none when it is there.
+    fn groups_topic(&mut self) -> Result<Option<NewTopic>, Failure> {
+        let name = existing(GROUPS_TOPIC)?;
+        let known = self
+            .controller
+            .as_ref()
+            .map(|controller| controller.image().describe(&name));
+        if known.flatten().is_some() {
+            return Ok(None);
+        }
+        Ok(Some(NewTopic {
+            name,
+            topic_id: TopicId::new(self.random_u128()),
+            partitions: GROUPS_PARTITIONS,
+            replication_factor: 1,
+            config: changes(GROUPS_SETTINGS)?,
+        }))
+    }
+
+    /// Has the controller make a topic, if this broker has room for its part of it.
+    async fn make_topic(&mut self, new: NewTopic) -> Result<CreatedTopic, Failure> {
+        let (me, budget) = (self.config.broker, PartitionBudget::of(&self.config));
+        let present = self.assignment();
+        let created = self.govern_with(async |controller, now| {
+            // Where it cannot be made anyway, the controller says why.
+            if let Ok(planned) = controller.plan_topic(me, &new) {
+                let checked = budget.check(&present, &planned);
+                checked.map_err(|error| Governed::refused(ErrorCode::InvalidRequest, error))?;
+            }
+            Ok(controller.create_topic(now, new).await?)
+        });
+        created.await
+    }
+
+    fn new_topic(&mut self, wanted: &CreateTopicRequest) -> Result<NewTopic, Failure> {
         let name = TopicName::parse_for_user(&wanted.name)
             .map_err(|error| Failure::new(ErrorCode::InvalidTopicName, error))?;
         let pairs = wanted.settings.iter();
         let config = changes(pairs.map(|one| (one.key.as_str(), one.value.as_str())))?;
-        self.make_topic(name, wanted.partitions, config).await
-    }
-
-    /// Makes the topic in which groups are kept, if it is not there.
-    pub(super) async fn make_groups(&mut self) -> Result<(), Failure> {
-        let name = existing(GROUPS_TOPIC)?;
-        if self.controller.describe(&name).is_some() {
-            return Ok(());
-        }
-        let config = changes(GROUPS_SETTINGS)?;
-        let made = self.make_topic(name, GROUPS_PARTITIONS, config).await?;
-        tracing::debug!(topic = GROUPS_TOPIC, id = %made.topic, "groups are kept from now on");
-        Ok(())
-    }
-
-    async fn make_topic(
-        &mut self,
-        name: TopicName,
-        partitions: u32,
-        config: ConfigChanges,
-    ) -> Result<CreateTopicResponse, Failure> {
-        let new = NewTopic {
-            name: name.clone(),
+        Ok(NewTopic {
+            name,
             topic_id: TopicId::new(self.random_u128()),
-            partitions,
-            replication_factor: 1,
+            partitions: wanted.partitions,
+            replication_factor: replication_factor(wanted.replication_factor)?,
             config,
-        };
-        if let Ok(planned) = self.controller.plan_topic(&new) {
-            // Where it cannot be made anyway, the controller says why.
-            let present = self.controller.assignment();
-            let checked = self.budget.check(&present, &planned);
-            checked.map_err(|error| Failure::new(ErrorCode::InvalidRequest, error))?;
-        }
-        let created = self.controller.create_topic(new).await;
-        self.serve_discovered().await?;
-        let created = created?;
-        let failed = self.open(created.assignment).await?;
-        self.publish().await;
-        if let Some((id, reason)) = failed.first() {
-            let message = format!(
-                "the topic {name} is there, but its partition {} is offline: {reason}",
-                id.partition
-            );
-            return Err(Failure::new(ErrorCode::StorageFailed, message));
-        }
-        tracing::info!(topic = %name, partitions, "a topic was created");
-        Ok(CreateTopicResponse {
-            topic: created.topic_id,
-            partitions,
-            settings: self.settings_of(&name),
         })
     }
 
-    /// Serves topics of earlier requests whose outcome was unknown and which turned out to be there.
-    async fn serve_discovered(&mut self) -> Result<(), Failure> {
-        let discovered = self.controller.take_discovered();
-        if discovered.is_empty() {
-            return Ok(());
-        }
-        for topic in discovered {
-            self.open(topic.assignment).await?;
-        }
-        self.publish().await;
-        Ok(())
-    }
-
-    fn settings_of(&self, name: &TopicName) -> Vec<Setting> {
-        let described = self.controller.describe(name);
+    pub(super) fn settings_of(&self, name: &TopicName) -> Vec<Setting> {
+        let controller = self.controller.as_ref();
+        let described = controller.and_then(|controller| controller.image().describe(name));
         described.map_or_else(Vec::new, |topic| settings(topic.config_entries))
     }
 
-    /// Removes a topic. Nobody is served any of it from the moment that this is durable; its data is gone when this
-    /// returns.
-    pub(super) async fn delete_topic(
-        &mut self,
-        name: &str,
-    ) -> Result<DeleteTopicResponse, Failure> {
-        let deleting = self.controller.delete_topic(&users(name)?).await;
-        self.serve_discovered().await?;
-        let deleting = deleting?;
-        self.publish().await;
-        let topic = deleting.topic_id;
-        let removed = async {
-            self.shards
-                .delete(topic)
-                .await
-                .map_err(BrokerError::Directory)?;
-            let remove = DirectoryCommand::RemoveTopic(topic);
-            self.shards.directory(remove).await
+    /// Removes a topic. Nobody is served any of it once brokers have seen that it is deleted; its data is gone, on every
+    /// broker that is there, when this is answered.
+    pub(super) async fn delete_topic(&mut self, name: &str, answer: Answer<DeleteTopicResponse>) {
+        let name = match users(name) {
+            Ok(name) => name,
+            Err(refused) => return drop(answer.send(Err(refused))),
         };
-        removed.await.map_err(|error| {
-            let message = format!(
-                "the topic {name} is deleted, but its data is not removed yet: {error}; the next start of the broker tries again"
-            );
-            Failure::new(ErrorCode::StorageFailed, message)
-        })?;
-        self.controller.finish_delete(topic).await?;
-        tracing::info!(topic = name, "a topic was deleted");
-        Ok(DeleteTopicResponse { topic })
+        let deleting = self
+            .govern_with(async |controller, now| Ok(controller.delete_topic(now, &name).await?));
+        match deleting.await {
+            Err(failure) => drop(answer.send(Err(failure))),
+            Ok(topic) => {
+                tracing::info!(topic = %topic.name, "a topic was deleted");
+                self.answer_when_seen(Outcome::Deleted { topic, answer });
+            }
+        }
     }
 
-    /// Changes settings of a topic, or of one of its partitions. They are durable when this returns, and in force, but for
-    /// the durability of partitions that hold records which keep them from it.
+    /// Changes settings of a topic. They are durable, and in force on every broker that is there, when this is answered.
     pub(super) async fn alter_topic(
         &mut self,
         wanted: AlterTopicRequest,
-    ) -> Result<AlterTopicResponse, Failure> {
-        let name = users(&wanted.name)?;
+        answer: Answer<AlterTopicResponse>,
+    ) {
         let set = wanted.set.iter();
         let set = set.map(|one| (one.key.as_str(), one.value.as_str()));
         let unset = wanted.unset.iter().map(|key| (key.as_str(), "default"));
-        let changes = changes(set.chain(unset))?;
-        let partition = wanted.partition;
-        if let Ok(planned) = self.controller.plan_change(&name, partition, &changes) {
-            let mut present = self.controller.assignment();
-            let changed: BTreeSet<_> = planned.iter().map(PartitionAssignment::id).collect();
-            present.retain(|one| !changed.contains(&one.id()));
-            let checked = self.budget.check(&present, &planned);
-            checked.map_err(|error| Failure::new(ErrorCode::InvalidConfig, error))?;
+        let parsed = users(&wanted.name).and_then(|name| Ok((name, changes(set.chain(unset))?)));
+        let (name, changes) = match parsed {
+            Ok(parsed) => parsed,
+            Err(refused) => return drop(answer.send(Err(refused))),
+        };
+        let (me, budget) = (self.config.broker, PartitionBudget::of(&self.config));
+        let (mut present, partition) = (self.assignment(), wanted.partition);
+        let altered = self.govern_with(async |controller, now| {
+            if let Ok(planned) = controller.plan_change(me, &name, partition, &changes) {
+                let changed: BTreeSet<_> = planned.iter().map(PartitionAssignment::id).collect();
+                present.retain(|one| !changed.contains(&one.id()));
+                let checked = budget.check(&present, &planned);
+                checked.map_err(|error| Governed::refused(ErrorCode::InvalidConfig, error))?;
+            }
+            Ok(controller
+                .alter_topic(now, &name, partition, &changes)
+                .await?)
+        });
+        match altered.await {
+            Err(failure) => drop(answer.send(Err(failure))),
+            Ok((topic, _)) => self.answer_when_seen(Outcome::Altered {
+                topic,
+                name,
+                answer,
+            }),
         }
-        let altered = self.controller.alter_topic(&name, partition, &changes);
-        let altered = altered.await;
-        self.serve_discovered().await?;
-        let (topic, configs) = altered?;
-        let pending = self.shards.set_config(topic, &configs).await;
-        Ok(AlterTopicResponse {
-            topic,
-            settings: self.settings_of(&name),
-            pending,
-        })
+    }
+
+    /// The partitions that this broker leads.
+    fn assignment(&self) -> Vec<PartitionAssignment> {
+        let image = &self.member.sight().image;
+        image.assignment_of(self.config.broker, self.member.epoch)
+    }
+
+    /// Has the controller do something, if that is this broker.
+    async fn govern_with<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Controller<E::Store>, Duration) -> Result<T, Governed>,
+    ) -> Result<T, Failure> {
+        let now = self.surroundings.now();
+        if !self.lease.is_valid(now) {
+            let message = "the broker has not reached the metadata store lately, and changes nothing until it does";
+            return Err(Failure::new(ErrorCode::NotController, message));
+        }
+        let Some(controller) = &mut self.controller else {
+            return Err(self.not_controller());
+        };
+        match work(controller, now).await {
+            Ok(done) => Ok(done),
+            Err(Governed { failure, cause }) => {
+                // Brokers may be waiting for what it found when it read everything again.
+                self.is_count_due = true;
+                if let Some(cause) = cause {
+                    self.step_down_if(&cause);
+                    if matches!(cause, ControllerError::Store(_)) {
+                        // Nothing was done: it may be again, when the store is there.
+                        return Err(Failure::new(ErrorCode::NotController, cause));
+                    }
+                    if matches!(cause, ControllerError::Deposed { .. }) {
+                        return Err(self.not_controller());
+                    }
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn not_controller(&self) -> Failure {
+        let sight = self.member.sight();
+        let incumbent = sight
+            .controller
+            .as_ref()
+            .filter(|one| one.broker != self.config.broker);
+        let message = match incumbent {
+            Some(one) => format!("broker {} is the controller; ask it", one.broker.get()),
+            None => "there is no controller at the moment; ask again".to_owned(),
+        };
+        Failure::new(ErrorCode::NotController, message)
     }
 
     /// Describes a topic.
@@ -265,33 +372,60 @@ impl<S: MetadataStore> Serving<S> {
     ) -> Result<DescribeTopicResponse, Failure> {
         let name = existing(name)?;
         let not_found = || DeleteTopicError::NotFound { name: name.clone() };
-        let topic = self.controller.describe(&name).ok_or_else(not_found)?;
+        let topic = self
+            .member
+            .sight()
+            .image
+            .describe(&name)
+            .ok_or_else(not_found)?;
         let reports = self.shards.describe(Some(topic.topic_id)).await;
         let mut states: BTreeMap<_, _> = reports
             .into_iter()
             .map(|report| (report.id.partition, report.state))
             .collect();
+        let brokers = &self.member.sight().brokers;
+        let shards_of = |broker: BrokerId| {
+            let cores = brokers.get(&broker).map(|live| live.registration.cores);
+            cores
+                .and_then(NonZeroU16::new)
+                .unwrap_or(self.config.shards)
+        };
         let partitions = topic.partitions.into_iter().map(|one| {
-            let missing = || Err("no shard has it open".to_owned());
-            let state = states.remove(&one.partition).unwrap_or_else(missing);
-            let failure = match &state {
-                Ok(status) => status.failure.as_ref().map(ToString::to_string),
-                Err(reason) => Some(reason.clone()),
+            let (error, message, status) = match (states.remove(&one.partition), one.leader) {
+                (Some(Ok(status)), _) => match &status.failure {
+                    Some(failure) => (
+                        ErrorCode::StorageFailed,
+                        Some(failure.to_string()),
+                        Some(status),
+                    ),
+                    None => (ErrorCode::None, None, Some(status)),
+                },
+                (Some(Err(reason)), _) => (ErrorCode::StorageFailed, Some(reason), None),
+                (None, Some(leader)) if leader != self.config.broker => {
+                    let message = format!("broker {} leads it; ask it", leader.get());
+                    (ErrorCode::NotLeader, Some(message), None)
+                }
+                (None, Some(_)) => (
+                    ErrorCode::NotLeader,
+                    Some("its log is being opened".to_owned()),
+                    None,
+                ),
+                (None, None) => {
+                    let message = "no broker that has its records is there".to_owned();
+                    (ErrorCode::NotLeader, Some(message), None)
+                }
             };
-            let status = state.ok();
             DescribedPartition {
                 partition: one.partition,
-                error: if failure.is_some() {
-                    ErrorCode::StorageFailed
-                } else {
-                    ErrorCode::None
-                },
-                message: failure,
+                error,
+                message,
                 state: status
                     .as_ref()
                     .map_or_else(PartitionState::default, wire_state),
                 leader: one.leader,
-                shard: one.slot.shard(self.shard_count),
+                shard: one
+                    .slot
+                    .shard(one.leader.map_or(self.config.shards, shards_of)),
                 replicas: one.replicas,
                 isr: one.isr,
                 log_end: status.as_ref().map_or(Offset::ZERO, |one| one.ends.log_end),

@@ -17,6 +17,7 @@ pub(super) fn handle(shard: &Shard, request: &Request) -> Outcome {
         rack: broker.rack.clone(),
         broker_epoch: broker.broker_epoch,
         software: broker.software.clone(),
+        state: Some(broker.state.to_owned()),
         leaders: count(
             partitions()
                 .filter(|partition| partition.leader == Some(broker.broker))
@@ -29,6 +30,8 @@ pub(super) fn handle(shard: &Shard, request: &Request) -> Outcome {
         brokers: brokers.collect(),
         topics: count(view.topics.len()),
         partitions: count(partitions().count()),
+        controller_epoch: view.controller_epoch,
+        revision: view.revision,
     };
     shard.respond(request, &response)
 }

@@ -27,6 +27,15 @@ pub(super) fn coordinator_of(shard: &Shard, group: &GroupId) -> Option<TopicPart
     })
 }
 
+/// Refuses a group that another broker keeps.
+pub(super) fn check_here(shard: &Shard, coordinator: TopicPartition) -> Result<(), Failure> {
+    if shard.owner(coordinator).is_some() {
+        return Ok(());
+    }
+    let message = "another broker keeps this group; ask the others";
+    Err(Failure::new(ErrorCode::NotLeader, message))
+}
+
 /// Where partitions stand, from the shards that own them.
 pub(super) async fn states_of(shard: &Rc<Shard>, ids: &[TopicPartition]) -> Vec<PartitionState> {
     let wanted = ids.iter().map(|&id| ListOffsetsPartition {

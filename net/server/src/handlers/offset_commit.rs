@@ -6,7 +6,7 @@ use ringlog_coord::groups::Entry;
 use ringlog_shard::Lane;
 use ringlog_wire::{ErrorCode, OffsetCommitRequest, OffsetCommitResponse, OffsetCommitted};
 
-use super::groups::{coordinator_of, group_of, states_of};
+use super::groups::{check_here, coordinator_of, group_of, states_of};
 use super::{Outcome, Request};
 use crate::control::request::ControlRequest;
 use crate::failure::Failure;
@@ -32,6 +32,7 @@ pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
                 shard.ask(ControlRequest::MakeGroups).await?;
             }
             let coordinator = coordinator_of(&shard, &group).ok_or_else(Failure::shutting_down)?;
+            check_here(&shard, coordinator)?;
             let commit = GroupCommit {
                 coordinator,
                 group,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use ringlog_shard::Lane;
 use ringlog_wire::{CommittedOffset, OffsetFetchRequest, OffsetFetchResponse};
 
-use super::groups::{coordinator_of, group_of, states_of};
+use super::groups::{check_here, coordinator_of, group_of, states_of};
 use super::{Outcome, Request};
 use crate::failure::Failure;
 use crate::shard::Shard;
@@ -19,6 +19,7 @@ pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
         // No group has committed anything.
         None => nothing(wanted.partitions.unwrap_or_default()),
         Some(coordinator) => {
+            check_here(&shard, coordinator)?;
             let wanted = OffsetsWanted {
                 coordinator,
                 group,

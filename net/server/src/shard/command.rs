@@ -26,6 +26,11 @@ pub(crate) enum ShardCommand {
         partitions: Vec<PartitionAssignment>,
         answer: Answer<Vec<(TopicPartition, String)>>,
     },
+    /// Close partitions, which are somebody else's, or this broker's in another epoch.
+    Close {
+        partitions: Vec<TopicPartition>,
+        answer: Answer<()>,
+    },
     /// Close the partitions of a topic and remove their directories.
     Delete {
         topic: TopicId,

@@ -110,6 +110,23 @@ impl Shard {
         }
     }
 
+    /// Closes partitions, several at a time. What waits there is told that the broker does not lead them any more.
+    pub(crate) async fn close_partitions(&self, partitions: &[TopicPartition]) {
+        let closed = stream::iter(partitions.iter().map(|id| async move {
+            self.offline.borrow_mut().remove(id);
+            self.groups.borrow_mut().remove(id);
+            let open = self.partitions.borrow_mut().remove(id);
+            let Some(partition) = open else { return };
+            if let Err(error) = partition.close().await {
+                tracing::error!(partition = %id, %error, "a log was not closed cleanly; the next to open it recovers it");
+            }
+        }));
+        closed
+            .buffer_unordered(OPENS_AT_ONCE_MAX)
+            .collect::<Vec<()>>()
+            .await;
+    }
+
     /// Ids of the partitions of a topic, open or not.
     fn ids_of(&self, topic: TopicId) -> BTreeSet<TopicPartition> {
         let partitions = self.partitions.borrow();

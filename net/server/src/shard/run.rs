@@ -66,6 +66,13 @@ fn obey(shard: &Rc<Shard>, command: ShardCommand, commands_waiting: usize) {
                     .ok();
             }),
         ),
+        ShardCommand::Close { partitions, answer } => spawn(
+            "close",
+            Box::pin(async move {
+                me.close_partitions(&partitions).await;
+                answer.send(()).ok();
+            }),
+        ),
         ShardCommand::Delete { topic, answer } => spawn(
             "delete",
             Box::pin(async move { drop(answer.send(me.delete_topic(topic).await)) }),
@@ -88,7 +95,7 @@ fn obey(shard: &Rc<Shard>, command: ShardCommand, commands_waiting: usize) {
             answer.send((me.me, me.slow.list(me.reactor.now()))).ok();
         }
         ShardCommand::Publish { view, answer } => {
-            shard.view.replace(view);
+            shard.set_view(view);
             answer.send(()).ok();
         }
         ShardCommand::Listen { address, answer } => {

@@ -142,6 +142,7 @@ fn data_that_cannot_be_removed_keeps_no_broker_from_starting() {
             name: "gone".to_owned(),
             partitions: 1,
             settings: Vec::new(),
+            replication_factor: 0,
         };
         let refusal = client.call(&request, &[]).await.refusal().unwrap();
         assert_eq!(refusal.code, ErrorCode::TopicExists);
@@ -218,6 +219,7 @@ fn a_creation_is_whole_or_not_there_whenever_the_process_died() {
                 name: "events".to_owned(),
                 partitions: 3,
                 settings: Vec::new(),
+                replication_factor: 0,
             };
             client.send(&request, &[]).await;
             reactor.sleep(Duration::from_micros(micros)).await;
@@ -271,6 +273,7 @@ fn topics_that_are_being_made_do_not_hold_up_a_stop() {
                     name: format!("topic-{number}"),
                     partitions: 1,
                     settings: Vec::new(),
+                    replication_factor: 0,
                 };
                 // Some come in behind the request to stop.
                 client.send(&request, &[]).await;

@@ -27,6 +27,7 @@ async fn create(
         settings: settings
             .map(|(key, value)| Setting::new(key, value))
             .collect(),
+        replication_factor: 0,
     };
     let answer = client.call(&request, &[]).await;
     answer

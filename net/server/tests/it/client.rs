@@ -138,6 +138,7 @@ impl Client {
                 .iter()
                 .map(|(key, value)| Setting::new(*key, *value))
                 .collect(),
+            replication_factor: 0,
         };
         let answer = self.call(&request, &[]).await;
         assert_eq!(answer.refusal(), None);

@@ -250,6 +250,7 @@ fn topics_that_cannot_be_made_are_refused_with_a_reason() {
                 name: name.to_owned(),
                 partitions,
                 settings: vec![Setting::new(key, value)],
+                replication_factor: 0,
             };
             let refusal = client.call(&request, &[]).await.refusal().expect(name);
             assert_eq!(refusal.code, code, "{name}: {}", refusal.message);

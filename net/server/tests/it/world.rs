@@ -13,7 +13,7 @@ use ringlog_coord::store::MemoryStore;
 use ringlog_log::NoBulkFiles;
 use ringlog_reactor::Reactor;
 use ringlog_reactor::sim::{CrashKind, NodeId, SimConfig, SimWorld};
-use ringlog_server::{BrokerConfig, BrokerError, BrokerHandle, BrokerParts};
+use ringlog_server::{BrokerConfig, BrokerError, BrokerHandle, BrokerParts, OnReactor};
 
 pub(crate) const DATA_DIR: &str = "/data";
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -81,10 +81,11 @@ impl World {
         } = parts;
         let ended: Ended = Rc::default();
         let (slot, store) = (Rc::clone(&ended), self.store.new_session());
-        self.sim.launch_local(self.broker, move |_| async move {
-            let result = control.run(store).await;
-            *slot.borrow_mut() = Some(result);
-        });
+        self.sim
+            .launch_local(self.broker, move |reactor| async move {
+                let result = control.run(OnReactor::new(reactor, store)).await;
+                *slot.borrow_mut() = Some(result);
+            });
         let mut is_ready = false;
         self.sim.run_until(PATIENCE, || {
             is_ready = matches!(ready.try_recv(), Ok(Some(_)));

@@ -37,6 +37,7 @@ fn values_are_permanent() {
         "duplicate_sequence",
         "unexpected_offset",
         "offsets_full",
+        "not_controller",
     ];
     let permanent: Vec<(u16, &str)> = (0..).zip(permanent).collect();
     assert_eq!(values, permanent);

@@ -3777,6 +3777,7 @@ impl<'a> CreateTopicRequest<'a> {
   pub const VT_NAME: ::flatbuffers::VOffsetT = 4;
   pub const VT_PARTITIONS: ::flatbuffers::VOffsetT = 6;
   pub const VT_SETTINGS: ::flatbuffers::VOffsetT = 8;
+  pub const VT_REPLICATION_FACTOR: ::flatbuffers::VOffsetT = 10;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -3791,6 +3792,7 @@ impl<'a> CreateTopicRequest<'a> {
     if let Some(x) = args.settings { builder.add_settings(x); }
     builder.add_partitions(args.partitions);
     if let Some(x) = args.name { builder.add_name(x); }
+    builder.add_replication_factor(args.replication_factor);
     builder.finish()
   }
 
@@ -3816,6 +3818,14 @@ impl<'a> CreateTopicRequest<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Setting>>>>(CreateTopicRequest::VT_SETTINGS, None).unwrap()}
   }
+  /// Replicas of each partition; 0 leaves the choice to the cluster.
+  #[inline]
+  pub fn replication_factor(&self) -> u16 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u16>(CreateTopicRequest::VT_REPLICATION_FACTOR, Some(0)).unwrap()}
+  }
 }
 
 impl ::flatbuffers::Verifiable for CreateTopicRequest<'_> {
@@ -3827,6 +3837,7 @@ impl ::flatbuffers::Verifiable for CreateTopicRequest<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("name", Self::VT_NAME, true)?
      .visit_field::<u32>("partitions", Self::VT_PARTITIONS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Setting>>>>("settings", Self::VT_SETTINGS, true)?
+     .visit_field::<u16>("replication_factor", Self::VT_REPLICATION_FACTOR, false)?
      .finish();
     Ok(())
   }
@@ -3835,6 +3846,7 @@ pub struct CreateTopicRequestArgs<'a> {
     pub name: Option<::flatbuffers::WIPOffset<&'a str>>,
     pub partitions: u32,
     pub settings: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Setting<'a>>>>>,
+    pub replication_factor: u16,
 }
 impl<'a> Default for CreateTopicRequestArgs<'a> {
   #[inline]
@@ -3843,6 +3855,7 @@ impl<'a> Default for CreateTopicRequestArgs<'a> {
       name: None, // required field
       partitions: 0,
       settings: None, // required field
+      replication_factor: 0,
     }
   }
 }
@@ -3863,6 +3876,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> CreateTopicRequestBuilder<'a,
   #[inline]
   pub fn add_settings(&mut self, settings: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<Setting<'b >>>>) {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(CreateTopicRequest::VT_SETTINGS, settings);
+  }
+  #[inline]
+  pub fn add_replication_factor(&mut self, replication_factor: u16) {
+    self.fbb_.push_slot::<u16>(CreateTopicRequest::VT_REPLICATION_FACTOR, replication_factor, 0);
   }
   #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> CreateTopicRequestBuilder<'a, 'b, A> {
@@ -3887,6 +3904,7 @@ impl ::core::fmt::Debug for CreateTopicRequest<'_> {
       ds.field("name", &self.name());
       ds.field("partitions", &self.partitions());
       ds.field("settings", &self.settings());
+      ds.field("replication_factor", &self.replication_factor());
       ds.finish()
   }
 }
@@ -5153,6 +5171,8 @@ impl<'a> DescribeClusterResponse<'a> {
   pub const VT_BROKERS: ::flatbuffers::VOffsetT = 8;
   pub const VT_TOPICS: ::flatbuffers::VOffsetT = 10;
   pub const VT_PARTITIONS: ::flatbuffers::VOffsetT = 12;
+  pub const VT_CONTROLLER_EPOCH: ::flatbuffers::VOffsetT = 14;
+  pub const VT_REVISION: ::flatbuffers::VOffsetT = 16;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -5164,6 +5184,8 @@ impl<'a> DescribeClusterResponse<'a> {
     args: &'args DescribeClusterResponseArgs<'args>
   ) -> ::flatbuffers::WIPOffset<DescribeClusterResponse<'bldr>> {
     let mut builder = DescribeClusterResponseBuilder::new(_fbb);
+    builder.add_revision(args.revision);
+    builder.add_controller_epoch(args.controller_epoch);
     builder.add_partitions(args.partitions);
     builder.add_topics(args.topics);
     if let Some(x) = args.brokers { builder.add_brokers(x); }
@@ -5208,6 +5230,22 @@ impl<'a> DescribeClusterResponse<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<u32>(DescribeClusterResponse::VT_PARTITIONS, Some(0)).unwrap()}
   }
+  /// The epoch of the controller.
+  #[inline]
+  pub fn controller_epoch(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(DescribeClusterResponse::VT_CONTROLLER_EPOCH, Some(0)).unwrap()}
+  }
+  /// How many changes of topics, partitions and brokers the cluster has seen.
+  #[inline]
+  pub fn revision(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(DescribeClusterResponse::VT_REVISION, Some(0)).unwrap()}
+  }
 }
 
 impl ::flatbuffers::Verifiable for DescribeClusterResponse<'_> {
@@ -5221,6 +5259,8 @@ impl ::flatbuffers::Verifiable for DescribeClusterResponse<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<DescribedBroker>>>>("brokers", Self::VT_BROKERS, true)?
      .visit_field::<u32>("topics", Self::VT_TOPICS, false)?
      .visit_field::<u32>("partitions", Self::VT_PARTITIONS, false)?
+     .visit_field::<u64>("controller_epoch", Self::VT_CONTROLLER_EPOCH, false)?
+     .visit_field::<u64>("revision", Self::VT_REVISION, false)?
      .finish();
     Ok(())
   }
@@ -5231,6 +5271,8 @@ pub struct DescribeClusterResponseArgs<'a> {
     pub brokers: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<DescribedBroker<'a>>>>>,
     pub topics: u32,
     pub partitions: u32,
+    pub controller_epoch: u64,
+    pub revision: u64,
 }
 impl<'a> Default for DescribeClusterResponseArgs<'a> {
   #[inline]
@@ -5241,6 +5283,8 @@ impl<'a> Default for DescribeClusterResponseArgs<'a> {
       brokers: None, // required field
       topics: 0,
       partitions: 0,
+      controller_epoch: 0,
+      revision: 0,
     }
   }
 }
@@ -5271,6 +5315,14 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> DescribeClusterResponseBuilde
     self.fbb_.push_slot::<u32>(DescribeClusterResponse::VT_PARTITIONS, partitions, 0);
   }
   #[inline]
+  pub fn add_controller_epoch(&mut self, controller_epoch: u64) {
+    self.fbb_.push_slot::<u64>(DescribeClusterResponse::VT_CONTROLLER_EPOCH, controller_epoch, 0);
+  }
+  #[inline]
+  pub fn add_revision(&mut self, revision: u64) {
+    self.fbb_.push_slot::<u64>(DescribeClusterResponse::VT_REVISION, revision, 0);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> DescribeClusterResponseBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     DescribeClusterResponseBuilder {
@@ -5295,6 +5347,8 @@ impl ::core::fmt::Debug for DescribeClusterResponse<'_> {
       ds.field("brokers", &self.brokers());
       ds.field("topics", &self.topics());
       ds.field("partitions", &self.partitions());
+      ds.field("controller_epoch", &self.controller_epoch());
+      ds.field("revision", &self.revision());
       ds.finish()
   }
 }
@@ -5321,6 +5375,7 @@ impl<'a> DescribedBroker<'a> {
   pub const VT_BROKER_EPOCH: ::flatbuffers::VOffsetT = 12;
   pub const VT_SOFTWARE: ::flatbuffers::VOffsetT = 14;
   pub const VT_LEADERS: ::flatbuffers::VOffsetT = 16;
+  pub const VT_STATE: ::flatbuffers::VOffsetT = 18;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -5333,6 +5388,7 @@ impl<'a> DescribedBroker<'a> {
   ) -> ::flatbuffers::WIPOffset<DescribedBroker<'bldr>> {
     let mut builder = DescribedBrokerBuilder::new(_fbb);
     builder.add_broker_epoch(args.broker_epoch);
+    if let Some(x) = args.state { builder.add_state(x); }
     builder.add_leaders(args.leaders);
     if let Some(x) = args.software { builder.add_software(x); }
     if let Some(x) = args.rack { builder.add_rack(x); }
@@ -5394,6 +5450,14 @@ impl<'a> DescribedBroker<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<u32>(DescribedBroker::VT_LEADERS, Some(0)).unwrap()}
   }
+  /// fenced, active or draining.
+  #[inline]
+  pub fn state(&self) -> Option<&'a str> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(DescribedBroker::VT_STATE, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for DescribedBroker<'_> {
@@ -5409,6 +5473,7 @@ impl ::flatbuffers::Verifiable for DescribedBroker<'_> {
      .visit_field::<u64>("broker_epoch", Self::VT_BROKER_EPOCH, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("software", Self::VT_SOFTWARE, true)?
      .visit_field::<u32>("leaders", Self::VT_LEADERS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("state", Self::VT_STATE, false)?
      .finish();
     Ok(())
   }
@@ -5421,6 +5486,7 @@ pub struct DescribedBrokerArgs<'a> {
     pub broker_epoch: u64,
     pub software: Option<::flatbuffers::WIPOffset<&'a str>>,
     pub leaders: u32,
+    pub state: Option<::flatbuffers::WIPOffset<&'a str>>,
 }
 impl<'a> Default for DescribedBrokerArgs<'a> {
   #[inline]
@@ -5433,6 +5499,7 @@ impl<'a> Default for DescribedBrokerArgs<'a> {
       broker_epoch: 0,
       software: None, // required field
       leaders: 0,
+      state: None,
     }
   }
 }
@@ -5471,6 +5538,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> DescribedBrokerBuilder<'a, 'b
     self.fbb_.push_slot::<u32>(DescribedBroker::VT_LEADERS, leaders, 0);
   }
   #[inline]
+  pub fn add_state(&mut self, state: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(DescribedBroker::VT_STATE, state);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> DescribedBrokerBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     DescribedBrokerBuilder {
@@ -5497,6 +5568,7 @@ impl ::core::fmt::Debug for DescribedBroker<'_> {
       ds.field("broker_epoch", &self.broker_epoch());
       ds.field("software", &self.software());
       ds.field("leaders", &self.leaders());
+      ds.field("state", &self.state());
       ds.finish()
   }
 }
@@ -7288,6 +7360,218 @@ impl ::core::fmt::Debug for CommittedOffset<'_> {
       ds.field("leader_epoch", &self.leader_epoch());
       ds.field("metadata", &self.metadata());
       ds.field("committed_at_ms", &self.committed_at_ms());
+      ds.finish()
+  }
+}
+pub enum WatchClusterRequestOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct WatchClusterRequest<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for WatchClusterRequest<'a> {
+  type Inner = WatchClusterRequest<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> WatchClusterRequest<'a> {
+  pub const VT_SEEN: ::flatbuffers::VOffsetT = 4;
+  pub const VT_MAX_WAIT_MS: ::flatbuffers::VOffsetT = 6;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    WatchClusterRequest { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args WatchClusterRequestArgs
+  ) -> ::flatbuffers::WIPOffset<WatchClusterRequest<'bldr>> {
+    let mut builder = WatchClusterRequestBuilder::new(_fbb);
+    builder.add_seen(args.seen);
+    builder.add_max_wait_ms(args.max_wait_ms);
+    builder.finish()
+  }
+
+
+  /// The picture that the client has; 0 without one.
+  #[inline]
+  pub fn seen(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(WatchClusterRequest::VT_SEEN, Some(0)).unwrap()}
+  }
+  /// How long to wait.
+  #[inline]
+  pub fn max_wait_ms(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(WatchClusterRequest::VT_MAX_WAIT_MS, Some(0)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for WatchClusterRequest<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("seen", Self::VT_SEEN, false)?
+     .visit_field::<u32>("max_wait_ms", Self::VT_MAX_WAIT_MS, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct WatchClusterRequestArgs {
+    pub seen: u64,
+    pub max_wait_ms: u32,
+}
+impl<'a> Default for WatchClusterRequestArgs {
+  #[inline]
+  fn default() -> Self {
+    WatchClusterRequestArgs {
+      seen: 0,
+      max_wait_ms: 0,
+    }
+  }
+}
+
+pub struct WatchClusterRequestBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> WatchClusterRequestBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_seen(&mut self, seen: u64) {
+    self.fbb_.push_slot::<u64>(WatchClusterRequest::VT_SEEN, seen, 0);
+  }
+  #[inline]
+  pub fn add_max_wait_ms(&mut self, max_wait_ms: u32) {
+    self.fbb_.push_slot::<u32>(WatchClusterRequest::VT_MAX_WAIT_MS, max_wait_ms, 0);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> WatchClusterRequestBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    WatchClusterRequestBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<WatchClusterRequest<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for WatchClusterRequest<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("WatchClusterRequest");
+      ds.field("seen", &self.seen());
+      ds.field("max_wait_ms", &self.max_wait_ms());
+      ds.finish()
+  }
+}
+pub enum WatchClusterResponseOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct WatchClusterResponse<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for WatchClusterResponse<'a> {
+  type Inner = WatchClusterResponse<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> WatchClusterResponse<'a> {
+  pub const VT_PICTURE: ::flatbuffers::VOffsetT = 4;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    WatchClusterResponse { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args WatchClusterResponseArgs
+  ) -> ::flatbuffers::WIPOffset<WatchClusterResponse<'bldr>> {
+    let mut builder = WatchClusterResponseBuilder::new(_fbb);
+    builder.add_picture(args.picture);
+    builder.finish()
+  }
+
+
+  /// The picture that the broker has now: the same as seen when the time is over. It compares with those of this broker only.
+  #[inline]
+  pub fn picture(&self) -> u64 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u64>(WatchClusterResponse::VT_PICTURE, Some(0)).unwrap()}
+  }
+}
+
+impl ::flatbuffers::Verifiable for WatchClusterResponse<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<u64>("picture", Self::VT_PICTURE, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct WatchClusterResponseArgs {
+    pub picture: u64,
+}
+impl<'a> Default for WatchClusterResponseArgs {
+  #[inline]
+  fn default() -> Self {
+    WatchClusterResponseArgs {
+      picture: 0,
+    }
+  }
+}
+
+pub struct WatchClusterResponseBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> WatchClusterResponseBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_picture(&mut self, picture: u64) {
+    self.fbb_.push_slot::<u64>(WatchClusterResponse::VT_PICTURE, picture, 0);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> WatchClusterResponseBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    WatchClusterResponseBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<WatchClusterResponse<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for WatchClusterResponse<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("WatchClusterResponse");
+      ds.field("picture", &self.picture());
       ds.finish()
   }
 }

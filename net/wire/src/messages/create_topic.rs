@@ -33,6 +33,8 @@ pub struct CreateTopicRequest {
     pub partitions: u32,
     /// The settings that differ from the defaults.
     pub settings: Vec<Setting>,
+    /// Replicas of each partition; 0 leaves the choice to the cluster.
+    pub replication_factor: u16,
 }
 
 impl CreateTopicRequest {
@@ -47,6 +49,7 @@ impl CreateTopicRequest {
             name: request.name().to_owned(),
             partitions: request.partitions(),
             settings: read_settings(request.settings()),
+            replication_factor: request.replication_factor(),
         })
     }
 }
@@ -64,6 +67,7 @@ impl Build for CreateTopicRequest {
             name: Some(name),
             partitions: self.partitions,
             settings: Some(settings),
+            replication_factor: self.replication_factor,
         };
         let root = fbs::CreateTopicRequest::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);

@@ -63,6 +63,10 @@ pub struct DescribeClusterResponse {
     pub topics: u32,
     /// How many partitions they have in all.
     pub partitions: u32,
+    /// The epoch of the controller.
+    pub controller_epoch: u64,
+    /// How many changes of topics, partitions and brokers the cluster has seen.
+    pub revision: u64,
 }
 
 /// A broker in full.
@@ -82,6 +86,8 @@ pub struct DescribedBroker {
     pub software: String,
     /// Partitions that it leads.
     pub leaders: u32,
+    /// `fenced`, `active` or `draining`; none from a broker that does not say.
+    pub state: Option<String>,
 }
 
 impl DescribeClusterResponse {
@@ -100,6 +106,7 @@ impl DescribeClusterResponse {
             broker_epoch: broker.broker_epoch(),
             software: broker.software().to_owned(),
             leaders: broker.leaders(),
+            state: broker.state().map(str::to_owned),
         });
         Ok(Self {
             cluster_id: response.cluster_id().to_owned(),
@@ -107,6 +114,8 @@ impl DescribeClusterResponse {
             brokers: brokers.collect(),
             topics: response.topics(),
             partitions: response.partitions(),
+            controller_epoch: response.controller_epoch(),
+            revision: response.revision(),
         })
     }
 }
@@ -122,6 +131,10 @@ impl Build for DescribeClusterResponse {
             let address = builder.create_string(&broker.address);
             let rack = broker.rack.as_ref().map(|rack| builder.create_string(rack));
             let software = builder.create_string(&broker.software);
+            let state = broker
+                .state
+                .as_ref()
+                .map(|state| builder.create_string(state));
             let args = fbs::DescribedBrokerArgs {
                 broker: broker.broker.get(),
                 address: Some(address),
@@ -130,6 +143,7 @@ impl Build for DescribeClusterResponse {
                 broker_epoch: broker.broker_epoch,
                 software: Some(software),
                 leaders: broker.leaders,
+                state,
             };
             fbs::DescribedBroker::create(builder, &args)
         });
@@ -140,6 +154,8 @@ impl Build for DescribeClusterResponse {
             brokers: Some(brokers),
             topics: self.topics,
             partitions: self.partitions,
+            controller_epoch: self.controller_epoch,
+            revision: self.revision,
         };
         let root = fbs::DescribeClusterResponse::create(&mut writer.builder, &args);
         writer.builder.finish_minimal(root);

@@ -29,5 +29,6 @@ pub(crate) fn any(api: Api, body: Body<'_>) -> Result<(), DecodeError> {
         Api::InitProducer => decode_as!(body, InitProducerRequest, InitProducerResponse),
         Api::OffsetCommit => decode_as!(body, OffsetCommitRequest, OffsetCommitResponse),
         Api::OffsetFetch => decode_as!(body, OffsetFetchRequest, OffsetFetchResponse),
+        Api::WatchCluster => decode_as!(body, WatchClusterRequest, WatchClusterResponse),
     }
 }

@@ -573,10 +573,21 @@ fn topics(samples: &mut Vec<Sample>) {
         name: "orders".to_owned(),
         partitions: 4,
         settings: settings(),
+        replication_factor: 0,
     };
     owned(
         samples,
         "create_topic_request",
+        &request,
+        CreateTopicRequest::decode,
+    );
+    let request = CreateTopicRequest {
+        replication_factor: 3,
+        ..request
+    };
+    owned(
+        samples,
+        "create_topic_request_replicated",
         &request,
         CreateTopicRequest::decode,
     );
@@ -733,15 +744,49 @@ fn describe(samples: &mut Vec<Sample>) {
             broker_epoch: 77,
             software: "ringlog 0.1.0".to_owned(),
             leaders: 9,
+            state: None,
         }],
         topics: 3,
         partitions: 9,
+        controller_epoch: 0,
+        revision: 0,
     };
     owned(
         samples,
         "describe_cluster_response",
         &response,
         DescribeClusterResponse::decode,
+    );
+    let mut response = DescribeClusterResponse {
+        controller_epoch: 4,
+        revision: 30,
+        ..response
+    };
+    for broker in &mut response.brokers {
+        broker.state = Some("active".to_owned());
+    }
+    owned(
+        samples,
+        "describe_cluster_response_with_states",
+        &response,
+        DescribeClusterResponse::decode,
+    );
+    let request = WatchClusterRequest {
+        seen: 7,
+        max_wait_ms: 30_000,
+    };
+    owned(
+        samples,
+        "watch_cluster_request",
+        &request,
+        WatchClusterRequest::decode,
+    );
+    let response = WatchClusterResponse { picture: 8 };
+    owned(
+        samples,
+        "watch_cluster_response",
+        &response,
+        WatchClusterResponse::decode,
     );
 }
 
@@ -780,6 +825,8 @@ pub(crate) fn decode_body(api: Api, direction: Direction, body: Body<'_>) -> boo
         (Api::CreateTopic, Direction::Response) => CreateTopicResponse::decode(body).is_ok(),
         (Api::InitProducer, Direction::Request) => InitProducerRequest::decode(body).is_ok(),
         (Api::InitProducer, Direction::Response) => InitProducerResponse::decode(body).is_ok(),
+        (Api::WatchCluster, Direction::Request) => WatchClusterRequest::decode(body).is_ok(),
+        (Api::WatchCluster, Direction::Response) => WatchClusterResponse::decode(body).is_ok(),
         (Api::DeleteTopic, Direction::Request) => DeleteTopicRequest::decode(body).is_ok(),
         (Api::DeleteTopic, Direction::Response) => DeleteTopicResponse::decode(body).is_ok(),
         (Api::AlterTopic, Direction::Request) => AlterTopicRequest::decode(body).is_ok(),

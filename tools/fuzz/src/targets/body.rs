@@ -16,7 +16,7 @@ use ringlog_wire::{
     InitProducerResponse, ListOffsetsRequest, ListOffsetsResponse, Message, MetadataRequest,
     MetadataResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
     OffsetFetchResponse, ProducePartition, ProduceRequest, ProduceRequestDraft, ProduceResponse,
-    ProduceResponseDraft, ProducedPartition, frame,
+    ProduceResponseDraft, ProducedPartition, WatchClusterRequest, WatchClusterResponse, frame,
 };
 
 use super::unsealed;
@@ -102,6 +102,8 @@ fn decode(api: Api, direction: Direction, body: Body<'_>) -> bool {
             Ok(request)
         }),
         (Api::OffsetFetch, Direction::Response) => owned(body, OffsetFetchResponse::decode),
+        (Api::WatchCluster, Direction::Request) => owned(body, WatchClusterRequest::decode),
+        (Api::WatchCluster, Direction::Response) => owned(body, WatchClusterResponse::decode),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 
 use ringlog_coord::records::{
-    AssignmentChunk, BrokerLease, BrokerRegistration, BrokerState, ClusterRecord, ConfigRecord,
-    ControllerEpochRecord, ControllerRecord, PartitionState, Payload, PidBlock, TopicRecord,
+    AssignmentChunk, BrokerLease, BrokerRegistration, BrokerReport, BrokerState, ChangesRecord,
+    ClusterRecord, ConfigRecord, ControllerEpochRecord, ControllerRecord, PartitionState, Payload,
+    PidBlock, TopicRecord,
 };
 use ringlog_coord::store::NodePath;
 use serde::Serialize;
@@ -29,7 +30,7 @@ pub fn metadata(data: &[u8]) -> bool {
     let Some((kind, data)) = data.split_first() else {
         return false;
     };
-    match kind % 11 {
+    match kind % 13 {
         0 => record::<ClusterRecord>(data),
         1 => record::<ControllerRecord>(data),
         2 => record::<ControllerEpochRecord>(data),
@@ -40,6 +41,8 @@ pub fn metadata(data: &[u8]) -> bool {
         7 => record::<AssignmentChunk>(data),
         8 => record::<PartitionState>(data),
         9 => record::<PidBlock>(data),
+        10 => record::<BrokerReport>(data),
+        11 => record::<ChangesRecord>(data),
         _ => record::<ConfigRecord>(data),
     }
 }
@@ -89,7 +92,9 @@ fn samples() -> Vec<Vec<u8>> {
                 .to_owned(),
         ),
         (9, r#"{"v":1,"next":4000}"#.to_owned()),
-        (10, r#"{"v":1,"config":{"a":"b","c":-1.5}}"#.to_owned()),
+        (10, format!(r#"{{"v":1,"broker_epoch":3,"applied":7,"draining":true,"unremoved":["{id}"]}}"#)),
+        (11, r#"{"v":1,"revision":7,"recent":[{"revision":6},{"revision":7,"topics":["a"]}]}"#.to_owned()),
+        (12, r#"{"v":1,"config":{"a":"b","c":-1.5}}"#.to_owned()),
     ];
     let input = |(kind, text): (u8, String)| [&[kind], text.as_bytes()].concat();
     texts.into_iter().map(input).collect()

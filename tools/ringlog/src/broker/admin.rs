@@ -154,6 +154,8 @@ fn to_json(health: &Health) -> Value {
     json!({
         "status": if health.offline.is_empty() { "ok" } else { "degraded" },
         "partitions": health.partitions,
+        "controller": health.is_controller,
+        "metadata": if health.is_lease_valid { "ok" } else { "away" },
         "offline": health.offline.iter().map(offline).collect::<Vec<_>>(),
     })
 }

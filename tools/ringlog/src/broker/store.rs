@@ -1,10 +1,15 @@
-//! The metadata store of a broker: in its data directory, or ZooKeeper.
+//! The metadata store of a broker: in its data directory, or ZooKeeper; and the clock beside it.
 
+use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringlog_coord::store::{EmbeddedStore, MetadataStore, SessionStatus, ZooKeeperStore};
-use ringlog_server::BrokerHandle;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use ringlog_coord::store::{EmbeddedStore, MetadataStore, ZooKeeperAddress, ZooKeeperStore};
+use ringlog_server::Surroundings;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::settings::Settings;
 use crate::error::CommandError;
@@ -18,45 +23,96 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a broker that starts waits for ZooKeeper.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Opens the store, or a session with it.
-pub(super) async fn open(settings: &Settings) -> Result<Rc<dyn MetadataStore>, CommandError> {
-    if let Some(address) = &settings.zookeeper {
-        let store = ZooKeeperStore::connect(address, SESSION_TIMEOUT, PATIENCE).await;
-        let store = store.map_err(|error| CommandError::failed("start the broker", error))?;
-        tracing::info!(%address, session = %store.session().id, "the metadata is in ZooKeeper");
-        return Ok(Rc::new(store));
+/// Where a broker keeps its metadata, and what time it is.
+#[derive(Clone)]
+pub(super) struct Metadata {
+    zookeeper: Option<ZooKeeperAddress>,
+    /// The session of the start, until it is taken, and the one in use.
+    sessions: Rc<RefCell<Sessions>>,
+}
+
+struct Sessions {
+    first: Option<Rc<dyn MetadataStore>>,
+    current: Rc<dyn MetadataStore>,
+}
+
+impl Metadata {
+    /// Opens the store, or a session with it.
+    pub(super) async fn open(settings: &Settings) -> Result<Self, CommandError> {
+        let first = match &settings.zookeeper {
+            Some(address) => {
+                let store = connect(address).await;
+                store.map_err(|error| CommandError::failed("start the broker", error))?
+            }
+            None => embedded(&settings.broker.data_dir)?,
+        };
+        Ok(Self {
+            zookeeper: settings.zookeeper.clone(),
+            sessions: Rc::new(RefCell::new(Sessions {
+                first: Some(Rc::clone(&first)),
+                current: first,
+            })),
+        })
     }
-    let store = EmbeddedStore::open(&settings.broker.data_dir.join(STORE_FILE))
+
+    /// Ends the session that is in use: the broker is about to end without a word.
+    pub(super) async fn close(&self) {
+        let current = Rc::clone(&self.sessions.borrow().current);
+        current.close().await;
+    }
+}
+
+async fn connect(address: &ZooKeeperAddress) -> Result<Rc<dyn MetadataStore>, String> {
+    let store = ZooKeeperStore::connect(address, SESSION_TIMEOUT, PATIENCE).await;
+    let store = store.map_err(|error| error.to_string())?;
+    tracing::info!(%address, session = %store.session().id, "the metadata is in ZooKeeper");
+    Ok(Rc::new(store))
+}
+
+fn embedded(data_dir: &Path) -> Result<Rc<dyn MetadataStore>, CommandError> {
+    let store = EmbeddedStore::open(&data_dir.join(STORE_FILE))
         .map_err(|error| CommandError::failed("start the broker", error))?;
     Ok(Rc::new(store))
 }
 
-/// Drains the broker once its session with ZooKeeper has ended: it is registered no more, so others may take it for
-/// gone. Never returns: draining ends the control task.
-pub(super) async fn drain_when_lost(
-    settings: &Settings,
-    store: &Rc<dyn MetadataStore>,
-    broker: &BrokerHandle,
-) {
-    let mut session = store.session();
-    while settings.zookeeper.is_none() || session.status != SessionStatus::Ended {
-        session = store.session_changed(&session).await;
-    }
-    tracing::error!("the session with ZooKeeper has ended: the broker stops");
-    // It may be stopping already.
-    broker.shutdown().await.ok();
-    std::future::pending().await
-}
+impl Surroundings for Metadata {
+    type Store = Rc<dyn MetadataStore>;
 
-/// The reason why a broker whose session with ZooKeeper has ended did not go on.
-pub(super) fn is_lost(
-    settings: &Settings,
-    store: &Rc<dyn MetadataStore>,
-) -> Result<(), CommandError> {
-    if settings.zookeeper.is_none() || store.session().status != SessionStatus::Ended {
-        return Ok(());
+    fn now(&self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
+        Duration::new(seconds, nanos)
     }
-    let reason =
-        "the session with ZooKeeper has ended; start the broker again, which registers it anew";
-    Err(CommandError::failed("go on", reason))
+
+    fn sleep(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
+        tokio::time::sleep(time).boxed_local()
+    }
+
+    fn open(&self) -> LocalBoxFuture<'static, Result<Self::Store, String>> {
+        let sessions = Rc::clone(&self.sessions);
+        let zookeeper = self.zookeeper.clone();
+        let first = sessions.borrow_mut().first.take();
+        async move {
+            if let Some(first) = first {
+                return Ok(first);
+            }
+            let Some(address) = zookeeper else {
+                // The file has failed: what is known is served on, and nothing is changed before the next start.
+                return std::future::pending().await;
+            };
+            loop {
+                match connect(&address).await {
+                    Ok(store) => {
+                        sessions.borrow_mut().current = Rc::clone(&store);
+                        return Ok(store);
+                    }
+                    Err(error) => {
+                        tracing::warn!(error, "ZooKeeper is not reached; the broker tries again")
+                    }
+                }
+            }
+        }
+        .boxed_local()
+    }
 }

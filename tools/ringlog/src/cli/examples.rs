@@ -116,6 +116,11 @@ Examples:
   ringlog cluster status
   ringlog cluster status --output json";
 
+pub(super) const CLUSTER_WATCH: &str = "\
+Examples:
+  ringlog cluster watch
+  ringlog cluster watch --output json";
+
 pub(super) const LOG_DUMP: &str = "\
 Examples:
   ringlog log dump ringlog-data/topics/<id>/0     <id> as in `topic list`

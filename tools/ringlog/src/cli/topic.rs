@@ -16,6 +16,9 @@ pub(crate) enum TopicCommand {
         /// Number of partitions
         #[arg(long, value_name = "N", default_value_t = 1)]
         partitions: u32,
+        /// Replicas of each partition [default: 1]
+        #[arg(long, value_name = "N")]
+        replication_factor: Option<u16>,
         /// A setting, such as retention_ms=7d or durability=async; `ringlog topic describe` shows all
         #[arg(long = "config", value_name = "KEY=VALUE")]
         config: Vec<String>,

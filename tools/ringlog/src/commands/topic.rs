@@ -19,14 +19,16 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
         TopicCommand::Create {
             name,
             partitions,
+            replication_factor,
             config,
             bootstrap,
             output,
         } => {
             let settings = settings(&config)?;
             let admin = Admin::new(&connect(&bootstrap).await?);
-            let created = admin.create_topic(&name, partitions, settings).await;
-            let created = created.map_err(failed("create", &name))?;
+            let replicas = replication_factor.unwrap_or_default();
+            let created = admin.create_replicated_topic(&name, partitions, replicas, settings);
+            let created = created.await.map_err(failed("create", &name))?;
             match output.form {
                 Format::Table => outln!(
                     "created topic {name} with {}",

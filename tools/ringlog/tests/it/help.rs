@@ -40,6 +40,7 @@ fn every_command_explains_itself() {
         &["topic", "delete"],
         &["topic", "offsets"],
         &["topic", "delete-records"],
+        &["cluster", "watch"],
         &["produce"],
         &["consume"],
         &["group", "describe"],

@@ -10,6 +10,7 @@
 mod admin;
 mod bad_input;
 mod bench;
+mod cluster;
 mod formats;
 mod groups;
 mod help;

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::process::{Guard, Start, directory};
 
-/// What `cargo xtask test` prepares: the package flatbuffers, and the code that flatc makes of the schema.
-fn libraries() -> PathBuf {
+/// What `cargo xtask test` prepares: packages for Python, and the code that flatc makes of the schema.
+pub(crate) fn libraries() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let folder = target.join("python");
     assert!(

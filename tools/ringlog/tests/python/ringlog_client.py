@@ -29,6 +29,7 @@ APIS = {
     "InitProducer": 12,
     "OffsetCommit": 13,
     "OffsetFetch": 14,
+    "WatchCluster": 15,
 }
 
 

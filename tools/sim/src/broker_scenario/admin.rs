@@ -48,6 +48,7 @@ pub(crate) async fn create(client: &Client, connection: &mut Connection) -> Resu
             Setting::new("flush_ms", "5ms"),
             Setting::new("retention_bytes", kind.retention_bytes()),
         ],
+        replication_factor: 0,
     };
     let answer = connection.call(&request).await?;
     if client.is_refused(&answer)? {

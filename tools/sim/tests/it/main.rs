@@ -24,6 +24,41 @@ fn a_seed_of_the_broker_replays_to_the_byte() {
     replays(Scenario::Broker);
 }
 
+#[cfg(feature = "controller")]
+#[test]
+fn a_seed_of_the_controller_replays_to_the_byte() {
+    replays(Scenario::Controller);
+}
+
+#[cfg(feature = "controller")]
+#[test]
+fn hundreds_of_seeds_of_the_controller_keep_every_promise() {
+    let totals = run_seeds(Plan::of(Scenario::Controller), 0, 300, 2, |_, _| {});
+    assert!(totals.failures.is_empty(), "{:?}", totals.failures);
+    assert!(totals.sum.epochs_begun > totals.seeds, "{totals}");
+}
+
+/// The controller scenario is quick enough to look for the seed instead of pinning one.
+#[cfg(all(feature = "omissions", feature = "controller"))]
+#[test]
+fn some_seed_of_the_controller_fails_without_each_step() {
+    use ringlog_coord::omit::Step;
+
+    const SEEDS: u64 = 1500;
+    for step in Step::ALL {
+        let plan = Plan {
+            omitted_decision: Some(step),
+            ..Plan::of(Scenario::Controller)
+        };
+        let failure = (0..SEEDS).find_map(|seed| Some((seed, run_seed(plan, seed).err()?)));
+        let Some((seed, failure)) = failure else {
+            panic!("no seed notices that {} is left out", step.name());
+        };
+        println!("{}: seed {seed}, {}", step.name(), failure.checker());
+        assert_ne!(failure.checker(), "panic", "{}: {failure}", step.name());
+    }
+}
+
 #[test]
 fn pinned_seeds_pass_with_everything_in_place() {
     for guard in GUARDS {

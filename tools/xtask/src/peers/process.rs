@@ -20,14 +20,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A server that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Running {
+pub(crate) struct Running {
     pid: u32,
     began: String,
 }
 
 impl Running {
     /// The server whose files are in `folder`, if it runs.
-    pub(super) fn read(folder: &Path) -> Option<Self> {
+    pub(crate) fn read(folder: &Path) -> Option<Self> {
         let text = fs::read_to_string(folder.join(PID_FILE)).ok()?;
         let (pid, began) = text.trim().split_once(' ')?;
         let running = Self {
@@ -37,7 +37,7 @@ impl Running {
         running.is_alive().then_some(running)
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
@@ -46,7 +46,7 @@ impl Running {
     }
 
     /// Asks it to end, and ends it when it does not.
-    pub(super) fn stop(&self) -> Result<(), Findings> {
+    pub(crate) fn stop(&self) -> Result<(), Findings> {
         for signal in ["-TERM", "-KILL"] {
             output(Command::new("kill").args([signal, &self.pid.to_string()]))?;
             let asked = Instant::now();
@@ -73,7 +73,7 @@ fn began(pid: u32) -> Option<String> {
 }
 
 /// Starts a server on one processor and waits until it listens.
-pub(super) fn start(
+pub(crate) fn start(
     command: Command,
     cpu: Option<usize>,
     port: u16,

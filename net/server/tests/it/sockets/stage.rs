@@ -7,11 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use ringlog_coord::store::MemoryStore;
 use ringlog_log::NoBulkFiles;
 use ringlog_reactor::{CoreSpec, Platform, Reactor, UringPlatform};
-use ringlog_server::{BrokerConfig, BrokerHandle, BulkFactory};
+use ringlog_server::{BrokerConfig, BrokerHandle, BulkFactory, Surroundings};
 
 use crate::world::World;
 
@@ -61,6 +62,25 @@ pub(crate) fn on_sim(shards: u16, play: Play) {
     }
 }
 
+/// Without a clock: what the broker does is prompted by what happens.
+struct Timeless(MemoryStore);
+
+impl Surroundings for Timeless {
+    type Store = MemoryStore;
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> LocalBoxFuture<'static, ()> {
+        futures_util::future::pending().boxed_local()
+    }
+
+    fn open(&self) -> LocalBoxFuture<'static, Result<MemoryStore, String>> {
+        futures_util::future::ready(Ok(self.0.clone())).boxed_local()
+    }
+}
+
 /// Plays on a real broker of so many shards.
 pub(crate) fn on_uring(shards: u16, play: Play) {
     let directory = tempfile::tempdir().unwrap();
@@ -69,7 +89,7 @@ pub(crate) fn on_uring(shards: u16, play: Play) {
     let parts = ringlog_server::start(&platform, config, bulk()).unwrap();
     let control = parts.control;
     let control = std::thread::spawn(move || {
-        futures_executor::block_on(control.run(MemoryStore::new())).unwrap();
+        futures_executor::block_on(control.run(Timeless(MemoryStore::new()))).unwrap();
     });
     let address = futures_executor::block_on(parts.ready).unwrap();
     let spec = CoreSpec {

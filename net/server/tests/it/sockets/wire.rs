@@ -190,6 +190,7 @@ impl Wire {
             settings: settings
                 .map(|(key, value)| Setting::new(*key, *value))
                 .collect(),
+            replication_factor: 0,
         };
         let answer = self.ask(&request, &[]).await;
         let created = CreateTopicResponse::decode(answer.body()).unwrap();
