@@ -60,23 +60,39 @@ impl ZooKeeperStore {
         patience: Duration,
     ) -> Result<Self, ConnectError> {
         let client = reach(address, timeout, patience).await?;
-        let failed = |error| ConnectError::new(address, error);
-        let root = address.root().as_str();
         if !address.root().is_root() {
             let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
-            client.mkdir(root, &persistent).await.map_err(failed)?;
+            let made = client.mkdir(address.root().as_str(), &persistent).await;
+            made.map_err(|error| ConnectError::new(address, error))?;
         }
+        Ok(Self::with(client, address))
+    }
+
+    /// Opens a session to look around: nothing is made, and no server is waited for. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: no server was reached, or it refuses this client.
+    pub async fn visit(
+        address: &ZooKeeperAddress,
+        timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        let client = reach(address, timeout, Duration::ZERO).await?;
+        Ok(Self::with(client, address))
+    }
+
+    fn with(client: Client, address: &ZooKeeperAddress) -> Self {
         // The path was checked.
+        let root = address.root().as_str();
         let client = client.chroot(root).unwrap_or_else(|client| client);
         let id = SessionId::new(client.session_id().0.cast_unsigned());
         let session = SessionCell::connected(id, Some(client.session_timeout()));
         tokio::spawn(follow(client.state_watcher(), session.clone()));
-        Ok(Self {
+        Self {
             client: Arc::new(Mutex::new(Some(client))),
             session,
             requests: Arc::default(),
             watches: Arc::default(),
-        })
+        }
     }
 
     /// The client and a place among those that wait, if a request would be sent at once.

@@ -8,9 +8,10 @@ use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest,
     DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeTopicRequest,
-    DescribeTopicResponse, ErrorCode, ListOffsetsPartition, ListOffsetsRequest,
-    ListOffsetsResponse, ListedOffset, OffsetPosition, Setting, TopicSelection,
-    WatchClusterRequest, WatchClusterResponse,
+    DescribeTopicResponse, DrainBrokerRequest, DrainBrokerResponse, ElectLeadersRequest,
+    ElectLeadersResponse, ErrorCode, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse,
+    ListedOffset, OffsetPosition, Setting, TopicSelection, WatchClusterRequest,
+    WatchClusterResponse,
 };
 
 use crate::client::{Client, PartitionInfo, TopicInfo};
@@ -222,6 +223,29 @@ impl Admin {
     /// [`AdminError`].
     pub async fn describe_cluster(&self) -> Result<DescribeClusterResponse, AdminError> {
         ask!(self, DescribeClusterRequest, DescribeClusterResponse)
+    }
+
+    /// Has a broker lead nothing that another one can, and get nothing new, until it registers anew; gives how many partitions
+    /// it leads still, since no other broker has their records.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn drain_broker(&self, broker: BrokerId) -> Result<u32, AdminError> {
+        let request = DrainBrokerRequest { broker };
+        let drained = ask!(self.client.ask_controller(&request), DrainBrokerResponse)?;
+        Ok(drained.leaders)
+    }
+
+    /// Has the preferred brokers lead, of one topic or of all, where they can; gives how many leaders were moved.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn elect_leaders(&self, topic: Option<String>) -> Result<u32, AdminError> {
+        let request = ElectLeadersRequest { topic };
+        let elected = ask!(self.client.ask_controller(&request), ElectLeadersResponse)?;
+        Ok(elected.moved)
     }
 
     /// Waits until a broker has another picture of the cluster than `seen`, for as long as `wait` at most; gives the picture

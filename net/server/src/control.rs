@@ -3,6 +3,7 @@
 //! It runs on any executor: all it does is wait for messages and for the store. One request is carried out after
 //! the other, so that nothing about topics is ever done by two.
 
+mod leaders;
 mod member;
 mod producers;
 pub(crate) mod request;
@@ -195,6 +196,12 @@ impl<E: Surroundings> Serving<E> {
                 answer.send(self.describe_topic(&name).await).ok();
             }
             ControlRequest::MakeGroups(answer) => self.make_groups(answer).await,
+            ControlRequest::DrainBroker(broker, answer) => {
+                answer.send(self.drain_broker(broker).await).ok();
+            }
+            ControlRequest::ElectLeaders(topic, answer) => {
+                answer.send(self.elect_leaders(topic).await).ok();
+            }
             ControlRequest::InitProducer(answer) => {
                 answer.send(self.init_producer().await).ok();
             }

@@ -6,6 +6,8 @@ mod delete_records;
 mod delete_topic;
 mod describe_cluster;
 mod describe_topic;
+mod drain_broker;
+mod elect_leaders;
 mod fetch;
 mod groups;
 mod init_producer;
@@ -158,6 +160,8 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
         Api::InitProducer => running(init_producer::handle(shard, request)),
         Api::OffsetCommit => running(offset_commit::handle(shard, request)),
         Api::OffsetFetch => running(offset_fetch::handle(shard, request)),
+        Api::DrainBroker => running(drain_broker::handle(shard, request)),
+        Api::ElectLeaders => running(elect_leaders::handle(shard, request)),
         Api::WatchCluster => running(watch_cluster::handle(Rc::clone(session), request)),
         Api::DescribeTopic => running(describe_topic::handle(shard, request)),
     }

@@ -96,6 +96,10 @@ apis! {
     OffsetFetch = 14, "offset_fetch";
     /// Waits until something about the cluster has changed.
     WatchCluster = 15, "watch_cluster";
+    /// Has a broker lead nothing that another one can.
+    DrainBroker = 16, "drain_broker";
+    /// Has the preferred brokers lead again.
+    ElectLeaders = 17, "elect_leaders";
 }
 
 impl Api {

@@ -66,6 +66,8 @@ pub use messages::describe_cluster::{
 pub use messages::describe_topic::{
     DescribeTopicRequest, DescribeTopicResponse, DescribedPartition,
 };
+pub use messages::drain_broker::{DrainBrokerRequest, DrainBrokerResponse};
+pub use messages::elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
 pub use messages::error::ErrorResponse;
 pub use messages::fetch::{
     FetchPartition, FetchRequest, FetchRequestDraft, FetchResponse, FetchResponseDraft,

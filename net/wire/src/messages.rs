@@ -9,6 +9,8 @@ pub(crate) mod delete_records;
 pub(crate) mod delete_topic;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_topic;
+pub(crate) mod drain_broker;
+pub(crate) mod elect_leaders;
 pub(crate) mod error;
 pub(crate) mod fetch;
 pub(crate) mod hello;

@@ -99,6 +99,23 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Have a broker lead nothing that another one can, and get no new partitions, until it registers anew
+    #[command(after_help = examples::CLUSTER_DRAIN)]
+    Drain {
+        /// Number of the broker
+        broker: u32,
+        #[command(flatten)]
+        bootstrap: Bootstrap,
+    },
+    /// Have the preferred brokers lead again, where they can; the controller does so by itself, some at a time
+    #[command(after_help = examples::CLUSTER_ELECT_LEADERS)]
+    ElectLeaders {
+        /// Partitions of this topic only
+        #[arg(long)]
+        topic: Option<String>,
+        #[command(flatten)]
+        bootstrap: Bootstrap,
+    },
 }
 
 /// What stands for `--bootstrap` in the environment.
@@ -107,7 +124,7 @@ pub(crate) const BOOTSTRAP_VARIABLE: &str = "RINGLOG_BOOTSTRAP";
 /// How to reach a broker.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Bootstrap {
-    /// Address of a broker; several, with commas between, are tried in order
+    /// Address of a broker; several, with commas between, are tried in order. `zk://HOST:PORT,…/ROOT` asks ZooKeeper for them
     #[arg(
         long,
         value_name = "HOST:PORT",

@@ -1,9 +1,11 @@
 //! What shards, and whoever started the broker, ask of the control task.
 
 use futures_channel::oneshot;
+use ringlog_record::BrokerId;
 use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
-    DeleteTopicResponse, DescribeTopicResponse, InitProducerResponse,
+    DeleteTopicResponse, DescribeTopicResponse, DrainBrokerResponse, ElectLeadersResponse,
+    InitProducerResponse,
 };
 
 use crate::broker::{Health, ShardSlow};
@@ -26,6 +28,10 @@ pub(crate) enum ControlRequest {
     DescribeTopic(String, Answer<DescribeTopicResponse>),
     /// Make the topic in which groups are kept, if it is not there.
     MakeGroups(Answer<()>),
+    /// Have a broker lead nothing that another one can.
+    DrainBroker(BrokerId, Answer<DrainBrokerResponse>),
+    /// Have the preferred brokers lead, of one topic or of all.
+    ElectLeaders(Option<String>, Answer<ElectLeadersResponse>),
     /// Hand out the id of an idempotent producer.
     InitProducer(Answer<InitProducerResponse>),
     /// What the shards have counted.
@@ -49,6 +55,8 @@ impl ControlRequest {
             Self::AlterTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::DescribeTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::MakeGroups(answer) => drop(answer.send(Err(failure))),
+            Self::DrainBroker(_, answer) => drop(answer.send(Err(failure))),
+            Self::ElectLeaders(_, answer) => drop(answer.send(Err(failure))),
             Self::InitProducer(answer) => drop(answer.send(Err(failure))),
             // Without an answer, the handle says that the broker has stopped.
             Self::Metrics(_) | Self::Slow(_) | Self::Health(_) => {}

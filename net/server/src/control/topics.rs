@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringlog_coord::config::{ConfigChanges, ConfigEntry};
 use ringlog_coord::controller::{
     AlterTopicError, Controller, ControllerError, CreateTopicError, CreatedTopic, DeleteTopicError,
-    NewTopic, PartitionAssignment,
+    DrainError, NewTopic, PartitionAssignment,
 };
 use ringlog_coord::groups::GROUPS_TOPIC;
 use ringlog_coord::limits::GROUPS_PARTITIONS;
@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::partition_budget::PartitionBudget;
 
 /// What the controller refused, and what befell it if that is why.
-struct Governed {
+pub(super) struct Governed {
     failure: Failure,
     cause: Option<ControllerError>,
 }
@@ -57,7 +57,21 @@ macro_rules! governed {
     )+};
 }
 
-governed!(CreateTopicError, DeleteTopicError, AlterTopicError);
+governed!(
+    CreateTopicError,
+    DeleteTopicError,
+    AlterTopicError,
+    DrainError
+);
+
+impl From<ControllerError> for Governed {
+    fn from(error: ControllerError) -> Self {
+        Self {
+            failure: error.clone().into(),
+            cause: Some(error),
+        }
+    }
+}
 
 impl From<ControllerError> for Failure {
     fn from(error: ControllerError) -> Self {
@@ -127,7 +141,7 @@ fn replication_factor(wanted: u16) -> Result<u16, Failure> {
 }
 
 /// The name of a topic that must be there.
-fn existing(name: &str) -> Result<TopicName, Failure> {
+pub(super) fn existing(name: &str) -> Result<TopicName, Failure> {
     TopicName::parse(name).map_err(|error| Failure::new(ErrorCode::InvalidTopicName, error))
 }
 
@@ -320,7 +334,7 @@ impl<E: Surroundings> Serving<E> {
     }
 
     /// Has the controller do something, if that is this broker.
-    async fn govern_with<T>(
+    pub(super) async fn govern_with<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut Controller<E::Store>, Duration) -> Result<T, Governed>,
     ) -> Result<T, Failure> {

@@ -29,6 +29,8 @@ pub(crate) fn any(api: Api, body: Body<'_>) -> Result<(), DecodeError> {
         Api::InitProducer => decode_as!(body, InitProducerRequest, InitProducerResponse),
         Api::OffsetCommit => decode_as!(body, OffsetCommitRequest, OffsetCommitResponse),
         Api::OffsetFetch => decode_as!(body, OffsetFetchRequest, OffsetFetchResponse),
+        Api::DrainBroker => decode_as!(body, DrainBrokerRequest, DrainBrokerResponse),
+        Api::ElectLeaders => decode_as!(body, ElectLeadersRequest, ElectLeadersResponse),
         Api::WatchCluster => decode_as!(body, WatchClusterRequest, WatchClusterResponse),
     }
 }

@@ -788,6 +788,36 @@ fn describe(samples: &mut Vec<Sample>) {
         &response,
         WatchClusterResponse::decode,
     );
+    let request = DrainBrokerRequest {
+        broker: BrokerId::new(2),
+    };
+    owned(
+        samples,
+        "drain_broker_request",
+        &request,
+        DrainBrokerRequest::decode,
+    );
+    let response = DrainBrokerResponse { leaders: 3 };
+    owned(
+        samples,
+        "drain_broker_response",
+        &response,
+        DrainBrokerResponse::decode,
+    );
+    for (name, topic) in [
+        ("elect_leaders_request", Some("orders".to_owned())),
+        ("elect_leaders_request_of_all", None),
+    ] {
+        let request = ElectLeadersRequest { topic };
+        owned(samples, name, &request, ElectLeadersRequest::decode);
+    }
+    let response = ElectLeadersResponse { moved: 4 };
+    owned(
+        samples,
+        "elect_leaders_response",
+        &response,
+        ElectLeadersResponse::decode,
+    );
 }
 
 /// Decodes the frame as whatever it says it is, to the last field; true when all of it is valid.
@@ -825,6 +855,10 @@ pub(crate) fn decode_body(api: Api, direction: Direction, body: Body<'_>) -> boo
         (Api::CreateTopic, Direction::Response) => CreateTopicResponse::decode(body).is_ok(),
         (Api::InitProducer, Direction::Request) => InitProducerRequest::decode(body).is_ok(),
         (Api::InitProducer, Direction::Response) => InitProducerResponse::decode(body).is_ok(),
+        (Api::DrainBroker, Direction::Request) => DrainBrokerRequest::decode(body).is_ok(),
+        (Api::DrainBroker, Direction::Response) => DrainBrokerResponse::decode(body).is_ok(),
+        (Api::ElectLeaders, Direction::Request) => ElectLeadersRequest::decode(body).is_ok(),
+        (Api::ElectLeaders, Direction::Response) => ElectLeadersResponse::decode(body).is_ok(),
         (Api::WatchCluster, Direction::Request) => WatchClusterRequest::decode(body).is_ok(),
         (Api::WatchCluster, Direction::Response) => WatchClusterResponse::decode(body).is_ok(),
         (Api::DeleteTopic, Direction::Request) => DeleteTopicRequest::decode(body).is_ok(),

@@ -10,13 +10,15 @@ use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, Api, Body, CorrelationId, CreateTopicRequest,
     CreateTopicResponse, DecodeError, DeleteRecordsRequest, DeleteRecordsResponse,
     DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
-    DescribeTopicRequest, DescribeTopicResponse, Direction, EncodeError, Encoder, ErrorResponse,
-    FetchPartition, FetchRequest, FetchRequestDraft, FetchResponse, FetchResponseDraft,
-    FetchedPartition, FrameHeader, HelloRequest, HelloResponse, InitProducerRequest,
-    InitProducerResponse, ListOffsetsRequest, ListOffsetsResponse, Message, MetadataRequest,
-    MetadataResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
-    OffsetFetchResponse, ProducePartition, ProduceRequest, ProduceRequestDraft, ProduceResponse,
-    ProduceResponseDraft, ProducedPartition, WatchClusterRequest, WatchClusterResponse, frame,
+    DescribeTopicRequest, DescribeTopicResponse, Direction, DrainBrokerRequest,
+    DrainBrokerResponse, ElectLeadersRequest, ElectLeadersResponse, EncodeError, Encoder,
+    ErrorResponse, FetchPartition, FetchRequest, FetchRequestDraft, FetchResponse,
+    FetchResponseDraft, FetchedPartition, FrameHeader, HelloRequest, HelloResponse,
+    InitProducerRequest, InitProducerResponse, ListOffsetsRequest, ListOffsetsResponse, Message,
+    MetadataRequest, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetFetchRequest, OffsetFetchResponse, ProducePartition, ProduceRequest, ProduceRequestDraft,
+    ProduceResponse, ProduceResponseDraft, ProducedPartition, WatchClusterRequest,
+    WatchClusterResponse, frame,
 };
 
 use super::unsealed;
@@ -102,6 +104,10 @@ fn decode(api: Api, direction: Direction, body: Body<'_>) -> bool {
             Ok(request)
         }),
         (Api::OffsetFetch, Direction::Response) => owned(body, OffsetFetchResponse::decode),
+        (Api::DrainBroker, Direction::Request) => owned(body, DrainBrokerRequest::decode),
+        (Api::DrainBroker, Direction::Response) => owned(body, DrainBrokerResponse::decode),
+        (Api::ElectLeaders, Direction::Request) => owned(body, ElectLeadersRequest::decode),
+        (Api::ElectLeaders, Direction::Response) => owned(body, ElectLeadersResponse::decode),
         (Api::WatchCluster, Direction::Request) => owned(body, WatchClusterRequest::decode),
         (Api::WatchCluster, Direction::Response) => owned(body, WatchClusterResponse::decode),
     }

@@ -212,3 +212,12 @@ is removed. Words behind `--` are for `ringlog broker`.
 Examples:
   ringlog bench restart --counts 100 --fill 20GiB
   ringlog bench restart --counts 1,1000 -- --memory 4GiB";
+
+pub(super) const CLUSTER_DRAIN: &str = "\
+Examples:
+  ringlog cluster drain 2     before broker 2 is stopped for long";
+
+pub(super) const CLUSTER_ELECT_LEADERS: &str = "\
+Examples:
+  ringlog cluster elect-leaders
+  ringlog cluster elect-leaders --topic events";

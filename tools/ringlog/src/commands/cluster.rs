@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ringlog_client::{Admin, ClientError, PartitionInfo};
+use ringlog_record::BrokerId;
 use serde_json::{Value, json};
 
 use super::connect::connect;
@@ -34,6 +35,25 @@ pub(crate) async fn run(command: ClusterCommand) -> Result<(), CommandError> {
             Ok(())
         }
         ClusterCommand::Watch { bootstrap, output } => watch(&bootstrap, output.form).await,
+        ClusterCommand::Drain { broker, bootstrap } => {
+            let admin = Admin::new(&connect(&bootstrap).await?);
+            let drained = admin.drain_broker(BrokerId::new(broker)).await;
+            let leaders =
+                drained.map_err(|error| CommandError::failed("drain the broker", error))?;
+            outln!("broker {broker} gets nothing new until it registers anew");
+            if leaders > 0 {
+                let left = counted(leaders.into(), "partition");
+                outln!("it leads {left} still, since no other broker has the records");
+            }
+            Ok(())
+        }
+        ClusterCommand::ElectLeaders { topic, bootstrap } => {
+            let admin = Admin::new(&connect(&bootstrap).await?);
+            let moved = admin.elect_leaders(topic).await;
+            let moved = moved.map_err(|error| CommandError::failed("elect leaders", error))?;
+            outln!("{} moved", counted(moved.into(), "leader"));
+            Ok(())
+        }
     }
 }
 
@@ -249,7 +269,7 @@ impl Picture {
     }
 }
 
-fn ids(brokers: &[ringlog_record::BrokerId]) -> String {
+fn ids(brokers: &[BrokerId]) -> String {
     let ids: Vec<String> = brokers.iter().map(|one| one.get().to_string()).collect();
     if ids.is_empty() {
         "none".to_owned()
@@ -295,7 +315,7 @@ impl Event {
     }
 
     fn json(&self) -> Value {
-        let numbers = |brokers: &[ringlog_record::BrokerId]| -> Vec<u32> {
+        let numbers = |brokers: &[BrokerId]| -> Vec<u32> {
             brokers.iter().map(|broker| broker.get()).collect()
         };
         match self {

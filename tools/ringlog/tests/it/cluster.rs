@@ -268,6 +268,38 @@ fn status_and_watch_tell_of_brokers_leaders_and_what_is_offline() {
         .refused(1, &["replication factor of 2 is not available yet"]);
 }
 
+#[test]
+fn a_broker_that_is_drained_gets_nothing_new_and_zookeeper_leads_to_the_others() {
+    let cluster = Cluster::start();
+    let zookeeper = format!("zk://{}/ringlog", cluster.server.address());
+    let run = |args: &[&str]| {
+        let mut args = args.to_vec();
+        args.extend(["--bootstrap", &zookeeper]);
+        crate::process::run(&args, b"")
+    };
+    run(&["topic", "create", "before", "--partitions", "6"]).ok();
+    let drained = String::from_utf8(run(&["cluster", "drain", "2"]).ok()).unwrap();
+    assert_eq!(
+        drained,
+        "broker 2 gets nothing new until it registers anew\nit leads 2 partitions still, since no other broker has the records\n"
+    );
+    run(&["topic", "create", "events", "--partitions", "6"]).ok();
+    let leaders = cluster.leaders(2);
+    assert_eq!(spread(&leaders), BTreeMap::from([(1, 3), (3, 3)]));
+    let status = run(&["cluster", "status", "--output", "json"]).json();
+    assert_eq!(status["brokers"][1]["state"], "draining", "{status}");
+    let elected = run(&["cluster", "elect-leaders", "--topic", "events"]).ok();
+    assert_eq!(elected, b"0 leaders moved\n");
+
+    run(&["cluster", "drain", "9"]).refused(1, &["broker 9"]);
+    run(&["cluster", "elect-leaders", "--topic", "none"]).refused(1, &["none"]);
+    let elsewhere = format!("zk://{}/mistyped", cluster.server.address());
+    let refused = ["topic", "list", "--bootstrap", &elsewhere];
+    crate::process::run(&refused, b"").refused(1, &["no broker is registered at", "/mistyped"]);
+    let refused = ["topic", "list", "--bootstrap", "zk://nowhere"];
+    crate::process::run(&refused, b"").refused(2, &["not host:port"]);
+}
+
 fn spread(leaders: &[Option<u64>]) -> BTreeMap<u64, usize> {
     let mut counts = BTreeMap::new();
     for leader in leaders.iter().flatten() {

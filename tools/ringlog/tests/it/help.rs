@@ -41,6 +41,8 @@ fn every_command_explains_itself() {
         &["topic", "offsets"],
         &["topic", "delete-records"],
         &["cluster", "watch"],
+        &["cluster", "drain"],
+        &["cluster", "elect-leaders"],
         &["produce"],
         &["consume"],
         &["group", "describe"],

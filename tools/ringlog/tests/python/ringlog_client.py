@@ -30,6 +30,8 @@ APIS = {
     "OffsetCommit": 13,
     "OffsetFetch": 14,
     "WatchCluster": 15,
+    "DrainBroker": 16,
+    "ElectLeaders": 17,
 }
 
 
