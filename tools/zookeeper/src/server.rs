@@ -167,6 +167,17 @@ impl Server {
         self.address
     }
 
+    /// A number that the server counts: `zk_znode_count`, `zk_watch_count`, `zk_approximate_data_size`.
+    ///
+    /// # Errors
+    /// When the server does not answer, or does not count such a thing.
+    pub fn count(&self, name: &str) -> io::Result<u64> {
+        let counts = ask(self.address, "mntr")?;
+        let mut lines = counts.lines().filter_map(|line| line.split_once('\t'));
+        let count = lines.find_map(|(key, count)| (key == name).then(|| count.parse().ok())?);
+        count.ok_or_else(|| io::Error::other(format!("it counts no {name}")))
+    }
+
     /// Ends the server as a crash would, and keeps its data and port.
     pub fn kill(&mut self) {
         self.process.end();
@@ -239,17 +250,19 @@ fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// Whether a server says that it serves, by one of ZooKeeper's commands of four letters.
+/// Asks a server one of ZooKeeper's commands of four letters.
+fn ask(address: SocketAddr, command: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.write_all(command.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Whether a server says that it serves.
 fn serves(address: SocketAddr) -> bool {
-    let ask = || -> io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        stream.write_all(b"srvr")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.contains("Mode: standalone"))
+    ask(address, "srvr").is_ok_and(|answer| answer.contains("Mode: standalone"))
 }
 
 #[cfg(test)]

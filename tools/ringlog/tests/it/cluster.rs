@@ -445,3 +445,56 @@ fn brokers_serve_on_without_zookeeper_and_change_topics_when_it_is_back() {
     cluster.produce(1, "with");
     assert_eq!(cluster.lines(2)["with"], PARTITIONS);
 }
+
+/// Not a test of anything but speed: `cargo test --profile checked -p ringlog --test it -- --ignored --nocapture thousand`.
+#[test]
+#[ignore = "prints how long things take, which is for a quiet machine"]
+fn a_thousand_partitions_are_made_lost_and_led_again() {
+    let mut cluster = Cluster::start();
+    let since = |began: Instant, what: &str, is_done: &dyn Fn() -> bool| {
+        while !is_done() {
+            assert!(began.elapsed() < PATIENCE, "{what}");
+        }
+        println!("{what}: {} ms", began.elapsed().as_millis());
+    };
+    let timed = |what: &str, is_done: &dyn Fn() -> bool| since(Instant::now(), what, is_done);
+    // Asked of broker 2, which stays.
+    let address = cluster.broker(2).address.to_string();
+    let run = |args: &[&str]| {
+        let mut args = args.to_vec();
+        args.extend(["--bootstrap", &address]);
+        crate::process::run(&args, b"")
+    };
+    let offline = || {
+        let status = run(&["cluster", "status", "--output", "json"]).json();
+        let brokers = status["brokers"].as_array().unwrap().len();
+        (brokers, status["offline"].as_array().unwrap().len())
+    };
+    let create = ["topic", "create", "events", "--partitions", "1000"];
+    timed("create", &|| run(&create).code == Some(0));
+    for name in ["znode_count", "approximate_data_size", "watch_count"] {
+        let count = cluster.server.count(&format!("zk_{name}")).unwrap();
+        println!("zookeeper {name}: {count}");
+    }
+    let is_lost = || matches!(offline(), (2, 333..));
+    let is_whole = || offline() == (3, 0);
+    cluster.brokers.remove(&1).unwrap().kill();
+    timed("kill -9 of the controller, until it is noticed", &is_lost);
+    let began = Instant::now();
+    cluster.start_broker(1, 0);
+    since(began, "its start, until all has a leader", &is_whole);
+    let began = Instant::now();
+    cluster.brokers.remove(&3).unwrap().terminate();
+    println!("SIGTERM, until its end: {} ms", began.elapsed().as_millis());
+    since(began, "SIGTERM, until it is noticed", &is_lost);
+    let began = Instant::now();
+    cluster.start_broker(3, 0);
+    since(began, "its start, until all has a leader", &is_whole);
+    cluster.broker(3).signal("STOP");
+    timed("SIGSTOP, until it is noticed", &is_lost);
+    cluster.broker(3).signal("CONT");
+    timed("SIGCONT, until all has a leader", &is_whole);
+    timed("delete", &|| {
+        run(&["topic", "delete", "events"]).code == Some(0)
+    });
+}
