@@ -19,7 +19,7 @@ pub enum ControllerError {
         /// The epoch of this controller.
         epoch: ControllerEpoch,
     },
-    /// Nobody can say whether the write was done. [`super::Controller::refresh`] finds out.
+    /// Nobody can say whether the write was done. The next operation of the controller finds out.
     #[error("nobody can say whether {what} was done: {reason}")]
     UnknownOutcome {
         /// What was tried.

@@ -244,7 +244,7 @@ impl<E: Surroundings> Serving<E> {
 
     async fn health(&self) -> Health {
         let mut health = Health {
-            is_lease_valid: self.lease.is_valid(self.surroundings.now()),
+            is_lease_valid: self.is_joined() && self.lease.is_valid(self.surroundings.now()),
             is_controller: self.controller.is_some(),
             ..Health::default()
         };

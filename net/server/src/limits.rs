@@ -68,6 +68,9 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// How long the control task waits before it tries again what the metadata store has failed to do.
 pub const STORE_RETRY: Duration = Duration::from_millis(200);
 
+/// How long a broker that could not register anew waits before it tries again.
+pub const REJOIN_RETRY: Duration = Duration::from_secs(1);
+
 /// Pause between two looks of the controller at what is not as it should be although nothing happened.
 pub const CONTROLLER_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -15,7 +15,7 @@ mod retention;
 mod run;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -78,6 +78,8 @@ pub(crate) struct Shard {
     partitions: RefCell<BTreeMap<TopicPartition, Partition>>,
     /// Partitions that are not served, and why.
     offline: RefCell<BTreeMap<TopicPartition, String>>,
+    /// Partitions whose logs did not close: something may still be written to them, so they are not opened again.
+    unclosed: RefCell<BTreeSet<TopicPartition>>,
     /// The groups that are kept in partitions of this shard.
     groups: RefCell<BTreeMap<TopicPartition, Rc<Groups>>>,
     /// Memory that they may take.
@@ -131,6 +133,7 @@ impl Shard {
             env,
             partitions: RefCell::default(),
             offline: RefCell::default(),
+            unclosed: RefCell::default(),
             groups: RefCell::default(),
             groups_bytes_max: part(GROUPS_PART, 0),
             view: RefCell::default(),

@@ -183,6 +183,15 @@ impl Server {
         self.process.end();
     }
 
+    /// Ends the server and loses its data; keeps its port.
+    ///
+    /// # Errors
+    /// When the data cannot be removed.
+    pub fn lose(&mut self) -> io::Result<()> {
+        self.kill();
+        fs::remove_dir_all(self.directory.path().join("data"))
+    }
+
     /// Starts the server again with its data, at the same address.
     ///
     /// # Errors

@@ -119,7 +119,7 @@ impl Served {
             .filter_map(|topic| image.describe(&topic.name))
             .map(|topic| (topic.topic_id, topic.configs))
             .collect();
-        self.remove_deleted(shards, sight, &known).await;
+        self.remove_deleted(shards, sight).await;
         let wanted: BTreeMap<TopicPartition, PartitionAssignment> = image
             .assignment_of(config.broker, epoch)
             .into_iter()
@@ -184,22 +184,12 @@ impl Served {
         Ok(())
     }
 
-    /// Removes the data of topics that are deleted.
-    async fn remove_deleted(
-        &mut self,
-        shards: &Shards,
-        sight: &Sight,
-        known: &BTreeMap<TopicId, TopicConfigs>,
-    ) {
+    /// Removes the data of topics that are being deleted, and of no others: one that is not known any more was not deleted,
+    /// for that waits for this broker, but is missing from a store that has lost something.
+    async fn remove_deleted(&mut self, shards: &Shards, sight: &Sight) {
         let deleting = sight.image.deleting().into_iter();
         let deleting: BTreeSet<TopicId> = deleting.map(|topic| topic.topic_id).collect();
-        // A topic that is gone altogether was deleted while this broker was not looking.
-        let gone = self
-            .configs
-            .keys()
-            .filter(|topic| !known.contains_key(*topic));
-        let wanted: BTreeSet<TopicId> = deleting.iter().chain(gone).copied().collect();
-        for topic in wanted {
+        for &topic in &deleting {
             if self.removed.contains(&topic) || self.unremoved.contains(&topic) {
                 continue;
             }

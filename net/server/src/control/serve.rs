@@ -3,7 +3,7 @@
 //!
 //! What cannot be done now, because the metadata store is away, is tried again; the shards go on serving meanwhile. A
 //! session that has ended is followed by another one, in which the broker registers anew: what it leads goes on until
-//! the controller has given it to the new registration, in a larger leader epoch.
+//! the controller has taken the new registration in, and is given to it in a larger leader epoch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, select_all};
-use ringlog_coord::controller::{Controller, ControllerError, StartError, register};
+use ringlog_coord::controller::{Controller, ControllerError, StartError, cluster_id, register};
+use ringlog_coord::ids::BrokerEpoch;
 use ringlog_coord::lease::Lease;
 use ringlog_coord::observer::Observer;
 use ringlog_coord::store::{MetadataStore, Session, SessionStatus};
@@ -20,7 +21,7 @@ use ringlog_reactor::mailbox;
 use super::member::Member;
 use super::request::ControlRequest;
 use super::{BrokerError, Serving, Surroundings};
-use crate::limits::{CONTROLLER_INTERVAL, HAND_OVER_TIMEOUT, STORE_RETRY};
+use crate::limits::{CONTROLLER_INTERVAL, HAND_OVER_TIMEOUT, REJOIN_RETRY, STORE_RETRY};
 
 /// What ends a wait.
 enum Wake<S> {
@@ -77,7 +78,6 @@ impl<E: Surroundings> Serving<E> {
         let now = self.surroundings.now();
         let time = self.next_time(now).map(|at| at.saturating_sub(now));
         let mut waits: Vec<LocalBoxFuture<'_, Wake<E::Store>>> = Vec::new();
-        waits.push(requests.recv().map(Wake::Request).boxed_local());
         if let Some(reopening) = &mut self.reopening {
             waits.push(reopening.map(Wake::Reopened).boxed_local());
         } else {
@@ -100,6 +100,8 @@ impl<E: Surroundings> Serving<E> {
                     .boxed_local(),
             );
         }
+        // Whoever is ready first in this order goes first: a crowd of requests holds nothing else up.
+        waits.push(requests.recv().map(Wake::Request).boxed_local());
         select_all(waits).await.0
     }
 
@@ -119,16 +121,27 @@ impl<E: Surroundings> Serving<E> {
             .map(|at| at.max(now))
     }
 
-    fn is_joined(&self) -> bool {
+    /// Whether the store is in the data directory: there is no other session when this one has ended.
+    pub(super) fn is_store_local(&self) -> bool {
+        self.session.timeout.is_none()
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
         self.session.status != SessionStatus::Ended
     }
 
     fn session_changed(&mut self, session: Session) {
         match session.status {
             SessionStatus::Ended => {
-                tracing::error!(
-                    "the session with the metadata store has ended: the broker serves on and registers anew"
-                );
+                if self.is_store_local() {
+                    tracing::error!(
+                        "the metadata store has failed: the broker serves what it knows, and changes nothing before its next start"
+                    );
+                } else {
+                    tracing::error!(
+                        "the session with the metadata store has ended: the broker serves on and registers anew"
+                    );
+                }
                 self.controller = None;
                 self.renewal = None;
                 self.reopening = Some(self.surroundings.open());
@@ -147,37 +160,77 @@ impl<E: Surroundings> Serving<E> {
         self.session = session;
     }
 
-    /// Registers anew, in a new session.
+    /// Registers anew, in a new session, if the store is still that of the cluster.
     async fn rejoin(&mut self, opened: Result<E::Store, String>) -> Result<(), BrokerError> {
-        let store = match opened {
-            Ok(store) => store,
-            Err(reason) => return Err(BrokerError::Session(reason)),
-        };
-        match register(&store, &self.registration).await {
-            Ok(epoch) => {
-                self.me.broker_epoch = epoch.get();
-                self.session = store.session();
-                self.lease = Lease::new(self.session.timeout, self.surroundings.now())?;
-                self.member = Member::new(store.clone(), Observer::new(store), epoch);
-                self.is_look_due = true;
-                tracing::info!(broker_epoch = epoch.get(), "the broker is registered anew");
-            }
-            Err(error @ StartError::DuplicateBroker { .. }) => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(%error, "the broker could not be registered anew, and tries again");
-                store.close().await;
-                let (pause, open) = (
-                    self.surroundings.sleep(STORE_RETRY),
-                    self.surroundings.open(),
-                );
-                self.reopening = Some(
-                    async move {
-                        pause.await;
-                        open.await
+        let store = opened.map_err(BrokerError::Session)?;
+        // The lease runs from before the write.
+        let now = self.surroundings.now();
+        let reason = match cluster_id(&store).await {
+            Ok(Some(found)) if found.to_string() == self.cluster_id => {
+                match register(&store, &self.registration).await {
+                    Ok(epoch) => {
+                        self.session = store.session();
+                        self.lease = Lease::new(self.session.timeout, now)?;
+                        self.member = Member::new(store.clone(), Observer::new(store), epoch);
+                        self.registered_anew(epoch);
+                        return Ok(());
                     }
-                    .boxed_local(),
-                );
+                    Err(error @ StartError::DuplicateBroker { .. }) => return Err(error.into()),
+                    Err(error) => error.to_string(),
+                }
             }
+            Ok(found) => {
+                let found = found.map_or("of none".to_owned(), |found| format!("of {found}"));
+                format!(
+                    "the metadata store is {found}, not of this broker's cluster {}: bring its data back",
+                    self.cluster_id
+                )
+            }
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            reason,
+            "the broker could not be registered anew; it serves on, and tries again"
+        );
+        store.close().await;
+        let (pause, open) = (
+            self.surroundings.sleep(REJOIN_RETRY),
+            self.surroundings.open(),
+        );
+        self.reopening = Some(
+            async move {
+                pause.await;
+                open.await
+            }
+            .boxed_local(),
+        );
+        Ok(())
+    }
+
+    fn registered_anew(&mut self, epoch: BrokerEpoch) {
+        self.me.broker_epoch = epoch.get();
+        self.member.epoch = epoch;
+        self.is_look_due = true;
+        tracing::info!(broker_epoch = epoch.get(), "the broker is registered anew");
+    }
+
+    /// Sees to it that the broker's registration is there: somebody may have removed it, or taken its place.
+    async fn keep_registration(&mut self, now: Duration) -> Result<(), BrokerError> {
+        let live = self.member.sight().brokers.get(&self.config.broker);
+        match live {
+            None => match register(&self.member.store, &self.registration).await {
+                Ok(epoch) if epoch != self.member.epoch => self.registered_anew(epoch),
+                Ok(_) => {}
+                Err(error @ StartError::DuplicateBroker { .. }) => return Err(error.into()),
+                Err(error) => self.try_again(now, &error.to_string()),
+            },
+            Some(live) if live.epoch > self.member.epoch => {
+                return Err(BrokerError::Start(StartError::DuplicateBroker {
+                    broker: self.config.broker,
+                    addresses: live.registration.addresses.join(", "),
+                }));
+            }
+            Some(_) => {}
         }
         Ok(())
     }
@@ -190,6 +243,7 @@ impl<E: Surroundings> Serving<E> {
             self.is_look_due = true;
         }
         if !self.is_joined() {
+            self.answer_waiting(now).await;
             return Ok(());
         }
         if self.renewal.is_none() && self.lease.renewal_at().is_some_and(|at| at <= now) {
@@ -232,6 +286,7 @@ impl<E: Surroundings> Serving<E> {
             self.try_again(now, &error.to_string());
             return Ok(());
         }
+        self.keep_registration(now).await?;
         let me = self.config.broker;
         if self.member.is_in(me) {
             let (sight, epoch) = (self.member.sight(), self.member.epoch);

@@ -339,6 +339,10 @@ impl<E: Surroundings> Serving<E> {
         work: impl AsyncFnOnce(&mut Controller<E::Store>, Duration) -> Result<T, Governed>,
     ) -> Result<T, Failure> {
         let now = self.surroundings.now();
+        if !self.is_joined() && self.is_store_local() {
+            let message = "the metadata store has failed, and nothing is changed any more: the broker's log says why; start it again";
+            return Err(Failure::new(ErrorCode::StorageFailed, message));
+        }
         if !self.lease.is_valid(now) {
             let message = "the broker has not reached the metadata store lately, and changes nothing until it does";
             return Err(Failure::new(ErrorCode::NotController, message));

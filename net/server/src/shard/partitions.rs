@@ -79,6 +79,9 @@ impl Shard {
         let topic = &assignment.topic;
         let made = make_directory(&self.reactor, &topic_directory(&self.data_dir, id.topic)).await;
         let opened = match made {
+            Ok(()) if self.unclosed.borrow().contains(&id) => {
+                Err("its log did not close when it was to be led anew: restart the broker, which recovers it".to_owned())
+            }
             Ok(()) => Partition::open(spec, self.env.clone())
                 .await
                 .map_err(|error| error.to_string()),
@@ -118,7 +121,8 @@ impl Shard {
             let open = self.partitions.borrow_mut().remove(id);
             let Some(partition) = open else { return };
             if let Err(error) = partition.close().await {
-                tracing::error!(partition = %id, %error, "a log was not closed cleanly; the next to open it recovers it");
+                self.unclosed.borrow_mut().insert(*id);
+                tracing::error!(partition = %id, %error, "a log was not closed, and is not opened again before the broker's next start");
             }
         }));
         closed

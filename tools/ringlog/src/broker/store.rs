@@ -23,6 +23,9 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a broker that starts waits for ZooKeeper.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Pause before it is asked for another session.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Where a broker keeps its metadata, and what time it is.
 #[derive(Clone)]
 pub(super) struct Metadata {
@@ -108,7 +111,8 @@ impl Surroundings for Metadata {
                         return Ok(store);
                     }
                     Err(error) => {
-                        tracing::warn!(error, "ZooKeeper is not reached; the broker tries again")
+                        tracing::warn!(error, "ZooKeeper is not reached; the broker tries again");
+                        tokio::time::sleep(PAUSE).await;
                     }
                 }
             }

@@ -99,6 +99,30 @@ fn a_broker_serves_while_zookeeper_is_away_and_registers_anew_when_its_session_i
     assert_eq!(code, Some(0), "{log}");
 }
 
+#[test]
+fn a_zookeeper_that_comes_back_empty_costs_no_data() {
+    let mut server = Server::start().unwrap();
+    let zookeeper = root(server.address());
+    let directory = directory();
+    let start = Start {
+        args: &["--zookeeper", &zookeeper, "--broker-id", "1"],
+        ..Start::new(directory.path())
+    };
+    let broker = start.broker();
+    broker.ok(&["topic", "create", "events"]);
+    broker.run(&["produce", "events"], b"kept\n").ok();
+    server.lose().unwrap();
+    server.restart().unwrap();
+    wait_for(&broker, "bring its data back");
+    assert!(registered(&server).is_empty());
+    broker.run(&["produce", "events"], b"served\n").ok();
+    assert_eq!(consume(&broker), b"kept\nserved\n");
+    let (code, log) = broker.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    let topics = std::fs::read_dir(crate::process::data_of(directory.path()).join("topics"));
+    assert_eq!(topics.unwrap().count(), 1);
+}
+
 /// Waits until the broker has said something.
 fn wait_for(broker: &crate::process::Broker, text: &str) {
     let deadline = std::time::Instant::now() + Duration::from_secs(120);

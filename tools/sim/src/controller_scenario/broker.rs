@@ -153,10 +153,7 @@ impl Life {
         }
         let deleting = sight.image.deleting();
         let known = sight.image.list();
-        let is_deleted = |topic: &TopicId| {
-            deleting.iter().any(|one| one.topic_id == *topic)
-                || !known.iter().any(|one| one.topic_id == *topic)
-        };
+        let is_deleted = |topic: &TopicId| deleting.iter().any(|one| one.topic_id == *topic);
         held.retain(|(topic, _), _| !is_deleted(topic));
         let partitions = known
             .iter()
