@@ -20,6 +20,12 @@ use crate::payload::Request;
 /// How long a poll waits for records.
 const POLL_WAIT: Duration = Duration::from_millis(100);
 
+/// The setting that says how much a partition keeps.
+const RETENTION_BYTES: &str = "retention_bytes";
+
+/// What a partition keeps in memory where the settings do not say: a topic in memory only has to have a bound.
+const MEMORY_RETENTION: &str = "16MiB";
+
 pub(super) struct Ringlog {
     client: Client,
     admin: Admin,
@@ -69,6 +75,10 @@ impl Driver for Ringlog {
             .collect();
         if stream.durability != Durability::Default {
             settings.push(setting("durability", stream.durability.name()));
+        }
+        let is_bounded = settings.iter().any(|set| set.key == RETENTION_BYTES);
+        if stream.durability == Durability::Memory && !is_bounded {
+            settings.push(setting(RETENTION_BYTES, MEMORY_RETENTION));
         }
         let created = self
             .admin

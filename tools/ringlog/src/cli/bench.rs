@@ -240,7 +240,8 @@ pub(crate) struct LoadArguments {
         conflicts_with = "rate"
     )]
     pub(crate) in_flight: Vec<usize>,
-    /// When an acknowledgement is given: sync (on the device), async, memory, or default (what the system does untold)
+    /// When an acknowledgement is given: sync (on the device), async, memory (of ringlog with retention_bytes=16MiB unless
+    /// --config says otherwise), or default (what the system does untold)
     #[arg(long, value_name = "LEVEL", default_value = "default", value_parser = text::<Durability>)]
     pub(crate) durability: Durability,
     /// A setting of the streams that are made, in the system's own words

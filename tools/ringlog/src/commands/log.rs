@@ -220,9 +220,14 @@ fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Fo
         Format::Table => {
             outln!("checkpoint {}", path.display());
             outln!(
-                "  sequence {} {}\n  log start {} high watermark {} durable end {} (byte {} of segment {})",
+                "  sequence {} {}{}\n  log start {} high watermark {} durable end {} (byte {} of segment {})",
                 slot.sequence,
                 if slot.is_clean { "clean" } else { "in use" },
+                if slot.is_memory {
+                    ", in memory only"
+                } else {
+                    ""
+                },
                 slot.log_start,
                 slot.high_watermark,
                 slot.durable_end,
@@ -240,6 +245,7 @@ fn dump_checkpoint(path: &Path, slots: [Option<CheckpointReport>; 2], output: Fo
                 "file": path.display().to_string(),
                 "sequence": slot.sequence,
                 "is_clean": slot.is_clean,
+                "is_memory": slot.is_memory,
                 "log_start": slot.log_start.get(),
                 "high_watermark": slot.high_watermark.get(),
                 "durable_end": slot.durable_end.get(),

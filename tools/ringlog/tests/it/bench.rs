@@ -359,6 +359,18 @@ fn a_broker_that_is_killed_and_started_again_is_waited_for() {
 }
 
 #[test]
+fn streams_in_memory_are_bounded_untold() {
+    let directory = directory();
+    let broker = Start::new(directory.path()).broker();
+    let result = measured(&broker, &["produce", "--durability", "memory"]);
+    assert!(number(&result, "requests_per_s") > 0.0);
+    let bounded = ["--config", "retention_bytes=1MiB"];
+    let mut args = vec!["produce", "--durability", "memory"];
+    args.extend(bounded);
+    assert!(number(&measured(&broker, &args), "requests_per_s") > 0.0);
+}
+
+#[test]
 fn a_generator_that_is_late_fails_the_run() {
     let directory = directory();
     let broker = Start::new(directory.path()).broker();

@@ -82,13 +82,28 @@ fn log_verify_and_dump_read_what_a_broker_has_left() {
         .run(&["topic", "create", "t", "--output", "json"], b"")
         .json();
     broker.run(&["produce", "t"], b"a\nb\n").ok();
+    let mut args = vec!["topic", "create", "m", "--output", "json"];
+    args.extend([
+        "--config",
+        "durability=memory",
+        "--config",
+        "retention_bytes=1MiB",
+    ]);
+    let in_memory = broker.run(&args, b"").json();
     let (code, log) = broker.terminate();
     assert_eq!(code, Some(0), "{log}");
-    let topic = created["topic_id"].as_str().unwrap();
-    let partition = crate::process::data_of(directory.path())
-        .join("topics")
-        .join(topic)
-        .join("0");
+    let partition_of = |created: &serde_json::Value| {
+        let topics = crate::process::data_of(directory.path()).join("topics");
+        topics.join(created["topic_id"].as_str().unwrap()).join("0")
+    };
+    let checkpoint = partition_of(&in_memory).join("checkpoint");
+    let dumped = run(&["log", "dump", checkpoint.to_str().unwrap()], b"").ok();
+    assert!(
+        String::from_utf8(dumped)
+            .unwrap()
+            .contains("in memory only")
+    );
+    let partition = partition_of(&created);
     let path = partition.to_str().unwrap();
     let verified = run(&["log", "verify", path, "--output", "json"], b"").json();
     assert_eq!(
@@ -99,11 +114,12 @@ fn log_verify_and_dump_read_what_a_broker_has_left() {
     let dumped = String::from_utf8(run(&["log", "dump", path], b"").ok()).unwrap();
     assert!(dumped.contains("offsets 0..=1"), "{dumped}");
     assert!(dumped.contains("checkpoint"), "{dumped}");
+    assert!(!dumped.contains("in memory only"), "{dumped}");
 
     let data = crate::process::data_of(directory.path());
     let all = String::from_utf8(run(&["log", "verify", data.to_str().unwrap()], b"").ok()).unwrap();
     assert!(
-        all.lines().count() == 1 && all.contains("0 findings"),
+        all.lines().count() == 2 && all.lines().all(|line| line.contains("0 findings")),
         "{all}"
     );
     run(
