@@ -104,7 +104,11 @@ impl<S: MetadataStore + Clone> Member<S> {
 }
 
 impl Served {
-    /// Has the shards serve what is seen; gives whether anything changed for clients.
+    /// Has the shards serve what is seen.
+    ///
+    /// # Errors
+    ///
+    /// A shard has ended.
     pub(super) async fn apply(
         &mut self,
         shards: &Shards,
@@ -218,7 +222,7 @@ impl Served {
         }
     }
 
-    /// How many partitions are served.
+    /// The cluster as clients are told of it.
     pub(super) fn view(&self, me: &BrokerView, cluster_id: &str, sight: &Sight) -> ClusterView {
         let mut brokers: Vec<BrokerView> = sight
             .brokers
