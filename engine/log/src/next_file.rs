@@ -132,7 +132,7 @@ impl LogInner {
         self.changed.notify();
     }
 
-    /// Fills the temporary file; given up when the log ends, which waits for that, and when it takes too long.
+    /// Fills the temporary file; given up when the log ends, which waits for that.
     async fn prepare_temporary(
         &self,
         temporary: &Path,
@@ -142,13 +142,28 @@ impl LogInner {
         let ended = self.changed.wait(|| self.is_ended().then_some(()));
         let bulk = &self.env.bulk;
         let prepared = bulk.prepare(temporary.to_owned(), len_bytes, leisure.clone());
-        let patience = Duration::from_millis(PREPARATION_PATIENCE_MS);
-        let prepared = self.env.reactor.timeout(patience, prepared);
-        match select(pin!(ended), pin!(prepared)).await {
+        match select(pin!(ended), prepared).await {
             Either::Left(_) => Err(io::ErrorKind::Interrupted.into()),
-            Either::Right((Ok(result), _)) => result,
-            Either::Right((Err(Elapsed), _)) => Err(io::ErrorKind::TimedOut.into()),
+            Either::Right((result, _)) => result,
         }
+    }
+
+    /// As before, in the place of a file that an earlier run or attempt has left there.
+    async fn prepare_anew(
+        &self,
+        temporary: &Path,
+        len_bytes: u64,
+        leisure: &Leisure,
+    ) -> io::Result<()> {
+        let prepared = self.prepare_temporary(temporary, len_bytes, leisure).await;
+        if !matches!(&prepared, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+            return prepared;
+        }
+        self.directory
+            .remove(temporary)
+            .await
+            .map_err(|error| error.source)?;
+        self.prepare_temporary(temporary, len_bytes, leisure).await
     }
 
     async fn try_prepare_next(&self, len_bytes: u64, leisure: Leisure) -> Result<File, FileError> {
@@ -156,16 +171,12 @@ impl LogInner {
             self.directory.join(NEXT_TEMPORARY),
             self.directory.join(NEXT),
         );
-        let mut prepared = self
-            .prepare_temporary(&temporary, len_bytes, &leisure)
-            .await;
-        if matches!(&prepared, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
-            self.directory.remove(&temporary).await?;
-            prepared = self
-                .prepare_temporary(&temporary, len_bytes, &leisure)
-                .await;
-        }
-        prepared.map_err(|error| FileError::new("prepare", &temporary, error))?;
+        let patience = Duration::from_millis(PREPARATION_PATIENCE_MS);
+        let prepared = self.prepare_anew(&temporary, len_bytes, &leisure);
+        let prepared = self.env.reactor.timeout(patience, prepared).await;
+        prepared
+            .unwrap_or_else(|Elapsed| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|error| FileError::new("prepare", &temporary, error))?;
         self.directory.rename(&temporary, &next).await?;
         self.directory.sync().await?;
         self.directory.open(&next, Mode::Existing).await

@@ -36,6 +36,10 @@ impl LogInner {
             return Err(self.throttled());
         }
         if active.len_bytes == 0 {
+            if !active.is_at_rest() {
+                // It is being given its name: it would be taken for ready while it grows, and written to.
+                return Err(self.throttled());
+            }
             self.grow_empty_segment(state, len_bytes);
             return Ok(());
         }
@@ -202,11 +206,11 @@ impl LogInner {
     /// file system commit its journal with the sync, which takes more time, and more of this core, than writing the
     /// blocks twice does.
     async fn fill(&self, file: &File, file_bytes: u64) -> io::Result<()> {
-        let len = usize::try_from(INTERIM_FILL_PIECE_BYTES.min(file_bytes)).unwrap_or(0);
         if file_bytes > INTERIM_FILL_BYTES_MAX {
             return Ok(());
         }
-        // Without memory it is as slow as it was.
+        let len = usize::try_from(INTERIM_FILL_PIECE_BYTES.min(file_bytes)).unwrap_or(0);
+        // Without memory the blocks are merely allocated.
         let Some(mut zeros) = self.env.reactor.buffer(len) else {
             return Ok(());
         };

@@ -103,6 +103,7 @@ pub(crate) async fn prepare(
         .create_new(true)
         .open(path)?;
     let filled = fill(shared, &file, len_bytes, urgency).await;
+    // Of one that was given up long ago the name may be another attempt's by now, which then fails, and is made again.
     if filled.is_err()
         && let Err(error) = fs::remove_file(path)
     {

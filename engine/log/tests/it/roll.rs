@@ -3,13 +3,16 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, join};
 use ringlog_log::{
-    BulkFiles, CacheBudget, Leisure, LogConfig, LogEnv, SpaceGauge, delete_directory,
+    AppendError, BulkFiles, CacheBudget, Leisure, Log, LogConfig, LogEnv, SpaceGauge,
+    delete_directory,
 };
 use ringlog_record::{LeaderEpoch, Offset};
 
-use crate::bench_world::{Bulk, World, append_numbered, check_numbered, open_with};
+use crate::bench_world::{
+    Bulk, World, append_numbered, batch, check_numbered, numbered_value, open_with, read_values,
+};
 
 const SMALL: fn() -> LogConfig = || LogConfig {
     segment_bytes: 1 << 20,
@@ -147,6 +150,65 @@ fn a_next_file_that_does_not_come_is_asked_for_again() {
         assert_eq!(env.counters.rolls_prepared.get(), 3);
         check_numbered(&log, 0, 9_000, 1 << 20).await;
     });
+}
+
+/// Records before the large one, and that.
+const BEFORE_LARGE: u64 = 380;
+const LARGE_BYTES: usize = 3 << 20;
+
+async fn check_large(log: &Log) {
+    let mut values = read_values(log, 0, 8 << 20).await;
+    let large = values.pop().unwrap();
+    assert!(large == vec![7; LARGE_BYTES]);
+    assert_eq!(values.len() as u64, BEFORE_LARGE);
+    for (offset, value) in (0..).zip(values) {
+        assert!(value == numbered_value(offset, 9_000), "offset {offset}");
+    }
+}
+
+#[test]
+fn an_empty_segment_is_not_grown_while_it_gets_its_name() {
+    for delay in 0..40 {
+        let world = World::new(delay);
+        world.run(move |env| async move {
+            let by_age = LogConfig {
+                segment_ms: 1_000,
+                ..SMALL()
+            };
+            let (log, _) = open_with(&env, by_age).await;
+            log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+            append_numbered(&env, &log, BEFORE_LARGE, 9_000, 1).await;
+            log.flush().await.unwrap();
+            // The segment is due, and its next file, as small as it, is there.
+            env.reactor.sleep(Duration::from_secs(2)).await;
+            log.set_config(LogConfig {
+                segment_bytes: 16 << 20,
+                max_batch_bytes: 4 << 20,
+                segment_ms: 1_000,
+                ..LogConfig::default()
+            });
+            let rolls = env.counters.rolls_prepared.get();
+            let value = vec![7; LARGE_BYTES];
+            let large = batch(&[&value]);
+            let append = async {
+                env.reactor.sleep(Duration::from_micros(delay * 25)).await;
+                while let Err(error) = log.append(&large, LeaderEpoch::new(1)) {
+                    assert!(matches!(error, AppendError::Throttled), "{error}");
+                    env.reactor.sleep(Duration::from_micros(10)).await;
+                }
+            };
+            let (retained, ()) = join(log.apply_retention(), append).await;
+            retained.unwrap();
+            assert_eq!(env.counters.rolls_prepared.get(), rolls + 1);
+            log.flush().await.unwrap();
+            check_large(&log).await;
+        });
+        world.lose_power();
+        world.run(|env| async move {
+            let (log, _) = open_with(&env, SMALL()).await;
+            check_large(&log).await;
+        });
+    }
 }
 
 #[test]
