@@ -409,7 +409,11 @@ impl<S: MetadataStore + Clone> Controller<S> {
             let done = match wanted {
                 Action::Answer(given) => {
                     answer = Some(given);
-                    action = self.machine.step(now, Event::Tick)?;
+                    action = match self.machine.step(now, Event::Tick) {
+                        Ok(action) => action,
+                        // What was asked for is done; what follows from it is tried again.
+                        Err(_) => return Ok(answer),
+                    };
                     continue;
                 }
                 Action::Write(write) => self.write(write).await,
@@ -421,12 +425,13 @@ impl<S: MetadataStore + Clone> Controller<S> {
             };
             if let Err(error) = done {
                 self.machine.step(now, Event::Failed)?;
-                // What was asked for is done; what follows from it is tried again.
                 return answer.map(Some).ok_or(error);
             }
-            action = self
-                .machine
-                .step(now, Event::Written(self.changes.revision()))?;
+            let written = Event::Written(self.changes.revision());
+            action = match self.machine.step(now, written) {
+                Ok(action) => action,
+                Err(error) => return answer.map(Some).ok_or(error),
+            };
         }
         Ok(answer)
     }

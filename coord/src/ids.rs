@@ -185,6 +185,11 @@ impl ChunkIndex {
     pub fn of(partition: PartitionIndex) -> Self {
         Self(partition.get() / limits::CHUNK_PARTITIONS)
     }
+
+    /// The chunks of a topic with so many partitions.
+    pub fn all(partitions: u32) -> impl Iterator<Item = Self> {
+        (0..partitions.div_ceil(limits::CHUNK_PARTITIONS)).map(Self)
+    }
 }
 
 #[cfg(test)]

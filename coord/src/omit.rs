@@ -40,22 +40,6 @@ impl Step {
         Self::TellOfChanges,
     ];
 
-    /// Its name on a command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EpochAtElection => "epoch-at-election",
-            Self::MatchingBrokerEpoch => "matching-broker-epoch",
-            Self::EligibleReplicas => "eligible-replicas",
-            Self::ControllerFence => "controller-fence",
-            Self::PartitionVersion => "partition-version",
-            Self::CommitLast => "commit-last",
-            Self::Sweep => "sweep",
-            Self::DeletionAwaited => "deletion-awaited",
-            Self::TellOfChanges => "tell-of-changes",
-        }
-    }
-
     /// Whether this thread leaves the step out.
     #[cfg(feature = "omissions")]
     #[must_use]

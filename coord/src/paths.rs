@@ -5,7 +5,7 @@
 //! | `/cluster` | persistent | cluster id | written once |
 //! | `/controller` | ephemeral | broker, broker epoch, controller epoch | existence |
 //! | `/controller_epoch` | persistent, never deleted | number | version: every controller write checks it |
-//! | `/brokers/ids/{id}` | ephemeral | incarnation, addresses, cores, rack, directories | czxid = broker epoch |
+//! | `/brokers/ids/{id}` | ephemeral | incarnation, addresses, cores, rack, directories, software | czxid = broker epoch |
 //! | `/brokers/lease/{id}` | ephemeral | counter | a committed write is the renewal |
 //! | `/brokers/report/{id}` | ephemeral | broker epoch, revision applied, whether it drains | the broker only |
 //! | `/brokers/state/{id}` | persistent | fenced, active or draining; broker epoch | controller only |

@@ -178,7 +178,7 @@ pub struct BrokerReport {
 }
 
 /// `/changes`: what tells brokers to read again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangesRecord {
     /// The last change.
     pub revision: Revision,

@@ -31,12 +31,7 @@ pub(super) struct Changes(Payload<ChangesRecord>);
 impl Changes {
     pub(super) async fn load<S: MetadataStore>(store: &S) -> Result<Self, ControllerError> {
         let stored = read(store, &paths::changes()).await?;
-        let none = || {
-            Payload::new(ChangesRecord {
-                revision: Revision::new(0),
-                recent: Vec::new(),
-            })
-        };
+        let none = || Payload::new(ChangesRecord::default());
         Ok(Self(stored.map_or_else(none, |stored| stored.record)))
     }
 

@@ -3,7 +3,8 @@
 //! Every multi of a controller checks the version of `/controller_epoch`, so that one that was deposed
 //! writes nothing. A multi whose outcome is unknown is tried again as it is: either it is done now, and the
 //! first, should it come late, finds its versions gone; or it conflicts, and the nodes show whether that is
-//! because the first one was done.
+//! because the first one was done. That the first one never comes later than something else that this session writes is
+//! the store's order: ZooKeeper carries out what a session asks in the order in which it was asked.
 
 use std::collections::BTreeMap;
 

@@ -175,8 +175,7 @@ impl Image {
     /// Whether the controller has taken this registration of a broker in.
     #[must_use]
     pub fn is_active(&self, broker: BrokerId, epoch: BrokerEpoch) -> bool {
-        let state = self.states.get(&broker).map(|stored| &stored.record.body);
-        state.is_some_and(|state| state.broker_epoch == epoch && state.state != BrokerLife::Fenced)
+        self.life(broker, epoch) != BrokerLife::Fenced
     }
 
     /// Where a broker is in its life, as far as the controller has written it for this registration.
@@ -240,8 +239,8 @@ impl Deleting {
         } = record.record.body;
         let mut brokers = BTreeSet::new();
         // Where they are gone, the data is: its nodes are removed after it.
-        for chunk in 0..partitions.div_ceil(limits::CHUNK_PARTITIONS) {
-            let path = paths::assignment(topic_id, ChunkIndex::new(chunk));
+        for chunk in ChunkIndex::all(partitions) {
+            let path = paths::assignment(topic_id, chunk);
             if let Some(chunk) = read::<AssignmentChunk, S>(store, &path).await? {
                 let placements = chunk.record.body.partitions;
                 brokers.extend(placements.into_iter().flat_map(|one| one.replicas));
@@ -309,10 +308,9 @@ impl Topic {
             ref partition_config,
             ..
         } = record.record.body;
-        let chunk_count = partitions.div_ceil(limits::CHUNK_PARTITIONS);
         let (mut placements, mut chunks) = (Vec::new(), Vec::new());
-        for chunk in 0..chunk_count {
-            let path = paths::assignment(topic_id, ChunkIndex::new(chunk));
+        for chunk in ChunkIndex::all(partitions) {
+            let path = paths::assignment(topic_id, chunk);
             let mut chunk: Stored<AssignmentChunk> = require(store, &path).await?;
             placements.append(&mut chunk.record.body.partitions);
             chunks.push(chunk);

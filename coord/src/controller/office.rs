@@ -6,7 +6,7 @@ use super::commit::Fence;
 use super::error::ControllerError;
 use super::image::{Stored, read};
 use super::registration::replace;
-use crate::ids::{BrokerEpoch, ControllerEpoch, Revision};
+use crate::ids::{BrokerEpoch, ControllerEpoch};
 use crate::limits;
 use crate::paths;
 use crate::records::{ChangesRecord, ControllerEpochRecord, ControllerRecord, Payload};
@@ -61,11 +61,7 @@ pub(super) async fn take<S: MetadataStore>(
         });
         let told: Option<Stored<ChangesRecord>> = read(store, &paths::changes()).await?;
         if told.is_none() {
-            let record = ChangesRecord {
-                revision: Revision::new(0),
-                recent: Vec::new(),
-            };
-            ops.push(replace(&paths::changes(), told, record)?);
+            ops.push(replace(&paths::changes(), told, ChangesRecord::default())?);
         }
         match store.multi(ops).await {
             Ok(_) => return Ok(Some(Fence { epoch, version })),

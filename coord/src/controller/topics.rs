@@ -104,9 +104,7 @@ pub(super) fn plan(
             record,
             version: Version::FIRST,
         },
-        chunks: (0..new.partitions.div_ceil(limits::CHUNK_PARTITIONS))
-            .map(chunk)
-            .collect(),
+        chunks: ChunkIndex::all(new.partitions).map(chunk).collect(),
         partitions: placements.iter().map(state).collect(),
         placements,
         config,

@@ -7,7 +7,6 @@ use ringlog_record::{BrokerId, PartitionIndex};
 use super::{Action, Answer, Job, Machine, Next, Tell, Write, life_of};
 use crate::config::ConfigChanges;
 use crate::controller::alterations::{AlterationRefused, PartitionAlteration};
-use crate::controller::election::Standing;
 use crate::controller::error::{
     AlterTopicError, ControllerError, CreateTopicError, DeleteTopicError, DrainError,
 };
@@ -20,14 +19,10 @@ use crate::topic_name::TopicName;
 
 impl Machine {
     pub(super) fn create(&mut self, new: NewTopic) -> Result<Action, ControllerError> {
-        let standing = Standing {
-            live: &self.live,
-            states: &self.image.states,
-        };
         if let Some(created) = topics::adopt(&self.image, &mut self.unsettled, &new) {
             return Ok(Action::Answer(Answer::Created(Ok(created))));
         }
-        let topic = match topics::plan(&self.image, standing, self.epoch, &new) {
+        let topic = match topics::plan(&self.image, self.standing(), self.epoch, &new) {
             Ok(topic) => topic,
             Err(refused) => return Ok(Action::Answer(Answer::Created(Err(refused)))),
         };

@@ -61,12 +61,10 @@ impl Machine {
                                 ..state.clone()
                             })
                         }
-                        BrokerLife::Active if wants_out => {
-                            Some(BrokerLife::Draining).map(|life| BrokerState {
-                                state: life,
-                                ..state.clone()
-                            })
-                        }
+                        BrokerLife::Active if wants_out => Some(BrokerState {
+                            state: BrokerLife::Draining,
+                            ..state.clone()
+                        }),
                         BrokerLife::Draining if !wants_out => Some(BrokerState {
                             state: BrokerLife::Active,
                             ..state.clone()

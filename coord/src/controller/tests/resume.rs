@@ -40,8 +40,8 @@ async fn check_consistent(store: &MemoryStore) -> Vec<(TopicName, TopicId)> {
             paths::assignments(id),
             paths::partition_states(id),
         ]);
-        let chunks = topic.record.record.body.partitions.div_ceil(256);
-        expected.extend((0..chunks).map(|chunk| paths::assignment(id, ChunkIndex::new(chunk))));
+        let chunks = ChunkIndex::all(topic.record.record.body.partitions);
+        expected.extend(chunks.map(|chunk| paths::assignment(id, chunk)));
         expected.extend(
             topic
                 .rows()
