@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use ringlog_record::{BrokerId, Offset, PartitionIndex, TimestampMs};
 use ringlog_wire::{
     AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
@@ -75,13 +76,9 @@ impl Admin {
         partitions: u32,
         settings: Vec<TopicSetting>,
     ) -> Result<CreatedTopic, AdminError> {
-        let request = CreateTopicRequest {
-            name: name.to_owned(),
-            partitions,
-            settings,
-            replication_factor: 0,
-        };
-        ask!(self.client.ask_controller(&request), CreateTopicResponse)
+        // None: what the broker does untold.
+        self.create_replicated_topic(name, partitions, 0, settings)
+            .await
     }
 
     /// As [`Admin::create_topic`], with so many replicas of each partition.
@@ -201,12 +198,11 @@ impl Admin {
                 .refresh(TopicSelection::Named(Vec::new()))
                 .await?;
         }
-        for leader in leaders {
-            let asked = self.client.ask_broker(leader, &request);
-            let answer: Result<DescribeTopicResponse, AdminError> =
-                async { ask!(asked, DescribeTopicResponse) }.await;
-            // One that does not answer leaves its partitions as another broker sees them.
-            let Ok(answer) = answer else { continue };
+        let asked = leaders
+            .into_iter()
+            .map(|leader| self.described_by(leader, &request));
+        // One that does not answer leaves its partitions as another broker sees them.
+        for (leader, answer) in join_all(asked).await.into_iter().flatten() {
             for (known, told) in described.partitions.iter_mut().zip(answer.partitions) {
                 if known.leader == Some(leader) && told.leader == Some(leader) {
                     *known = told;
@@ -214,6 +210,19 @@ impl Admin {
             }
         }
         Ok(described)
+    }
+
+    /// What a broker says of a topic; nothing when it cannot be asked.
+    async fn described_by(
+        &self,
+        broker: BrokerId,
+        request: &DescribeTopicRequest,
+    ) -> Option<(BrokerId, DescribeTopicResponse)> {
+        let address = self.client.broker_address(broker)?;
+        let timeout = self.client.config().request_timeout;
+        let asked = self.client.ask_address(&address, request, timeout);
+        let answer: Result<_, AdminError> = async { ask!(asked, DescribeTopicResponse) }.await;
+        Some((broker, answer.ok()?))
     }
 
     /// Brokers and totals.
@@ -260,13 +269,8 @@ impl Admin {
             seen,
             max_wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
         };
-        let connection = self.client.any_connection().await?;
-        let frame = connection
-            .call(&request, Vec::new(), wait + ANSWER_GRACE)
-            .await?;
-        let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
-        let response = WatchClusterResponse::decode(body).map_err(ClientError::decode(address))?;
+        let asked = self.client.ask_within(&request, wait + ANSWER_GRACE);
+        let response: WatchClusterResponse = ask!(asked, WatchClusterResponse)?;
         Ok(response.picture)
     }
 

@@ -117,6 +117,8 @@ struct Inner {
 struct Known {
     brokers: BTreeMap<BrokerId, String>,
     controller: Option<BrokerId>,
+    /// Where the last question about a group was answered.
+    coordinator: Option<String>,
     topics: HashMap<String, KnownTopic>,
 }
 
@@ -184,7 +186,7 @@ impl Client {
         partition: &PartitionInfo,
     ) -> Result<String, ClientError> {
         let leader = partition.leader;
-        let address = leader.and_then(|leader| self.known().brokers.get(&leader).cloned());
+        let address = leader.and_then(|leader| self.broker_address(leader));
         address.ok_or_else(|| ClientError::NoLeader {
             topic: topic.to_owned(),
             partition: partition.id.partition,
@@ -196,8 +198,17 @@ impl Client {
         &self,
         message: &M,
     ) -> Result<(Arc<Connection>, Frame), ClientError> {
+        self.ask_within(message, self.0.config.request_timeout)
+            .await
+    }
+
+    /// Asks any broker, and waits for so long.
+    pub(crate) async fn ask_within<M: Message>(
+        &self,
+        message: &M,
+        timeout: Duration,
+    ) -> Result<(Arc<Connection>, Frame), ClientError> {
         let connection = self.any_connection().await?;
-        let timeout = self.0.config.request_timeout;
         let frame = connection.call(message, Vec::new(), timeout).await?;
         Ok((connection, frame))
     }
@@ -229,6 +240,9 @@ impl Client {
             }
             // One that cannot be asked now is asked again after the next pause.
             self.refresh(TopicSelection::Named(Vec::new())).await.ok();
+            if attempts.left().is_zero() {
+                return Err(error);
+            }
         }
     }
 
@@ -239,18 +253,35 @@ impl Client {
     ) -> Result<(Arc<Connection>, Frame), ClientError> {
         let mut attempts = Attempts::within(self.0.config.request_timeout);
         loop {
-            let mut error = match self.ask(message).await {
-                Err(error) if is_elsewhere(&error, &COORDINATOR_MOVES) => error,
-                answer => return answer,
+            let last = self.known().coordinator.take();
+            let asked = match &last {
+                Some(address) => self.ask_address(address, message, attempts.left()).await,
+                None => self.ask(message).await,
             };
-            self.refresh(TopicSelection::Named(Vec::new())).await?;
+            let mut error = match asked {
+                Err(error) if is_elsewhere(&error, &COORDINATOR_MOVES) => error,
+                Err(error @ ClientError::Connect(_)) if last.is_some() => error,
+                answer => {
+                    self.known().coordinator = last.filter(|_| answer.is_ok());
+                    return answer;
+                }
+            };
+            // One that cannot be asked now is asked again after the next pause.
+            self.refresh(TopicSelection::Named(Vec::new())).await.ok();
             let brokers: Vec<String> = self.known().brokers.values().cloned().collect();
             for address in brokers {
-                match self.ask_address(&address, message, attempts.left()).await {
+                let left = attempts.left();
+                if left.is_zero() {
+                    return Err(error);
+                }
+                match self.ask_address(&address, message, left).await {
                     Err(other) if is_elsewhere(&other, &COORDINATOR_MOVES) => error = other,
                     // The one that is to be asked may be gone, and another one keep the group later.
                     Err(ClientError::Connect(_)) => {}
-                    answer => return answer,
+                    answer => {
+                        self.known().coordinator = Some(address).filter(|_| answer.is_ok());
+                        return answer;
+                    }
                 }
             }
             match attempts.next_pause() {
@@ -261,12 +292,17 @@ impl Client {
     }
 
     fn controller_address(&self) -> Option<String> {
-        let known = self.known();
-        let controller = known.controller?;
-        known.brokers.get(&controller).cloned()
+        let controller = self.known().controller?;
+        self.broker_address(controller)
     }
 
-    async fn ask_address<M: Message>(
+    /// Where a broker is, if it is known.
+    pub(crate) fn broker_address(&self, broker: BrokerId) -> Option<String> {
+        self.known().brokers.get(&broker).cloned()
+    }
+
+    /// Asks the broker at an address.
+    pub(crate) async fn ask_address<M: Message>(
         &self,
         address: &str,
         message: &M,
@@ -275,18 +311,6 @@ impl Client {
         let connection = self.0.pool.connection(address, None).await?;
         let frame = connection.call(message, Vec::new(), timeout).await?;
         Ok((connection, frame))
-    }
-
-    /// Asks a broker by its id.
-    pub(crate) async fn ask_broker<M: Message>(
-        &self,
-        broker: BrokerId,
-        message: &M,
-    ) -> Result<(Arc<Connection>, Frame), ClientError> {
-        let address = self.known().brokers.get(&broker).cloned();
-        let address = address.ok_or(ConnectError::NoBootstrap)?;
-        self.ask_address(&address, message, self.0.config.request_timeout)
-            .await
     }
 
     /// Asks for topics, and remembers them.
