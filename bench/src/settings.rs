@@ -230,14 +230,14 @@ impl BenchSettings {
         if !(0.0..=1.0).contains(&self.late_share_max) {
             return refuse("--late-limit is a part, from 0 to 1".to_owned());
         }
-        let counts = match &self.scenario {
+        let (name, counts) = match &self.scenario {
             Scenario::Partitions { counts }
             | Scenario::Append { counts }
-            | Scenario::Restart { counts, .. } => counts.clone(),
-            _ => vec![self.partitions],
+            | Scenario::Restart { counts, .. } => ("counts", counts.clone()),
+            _ => ("partitions", vec![self.partitions]),
         };
         for count in counts {
-            within("partitions", count as usize, PARTITIONS_MAX as usize)?;
+            within(name, count as usize, PARTITIONS_MAX as usize)?;
         }
         if self.keys == Some(0) {
             return refuse("--keys must be at least 1".to_owned());

@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
                 greet(&settings, address);
             }
         };
-        tokio::select! {
+        let ended = tokio::select! {
             ended = control.run(metadata.clone()) => {
                 ended.map_err(|error| CommandError::failed("run the broker", error))
             }
@@ -98,7 +98,12 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
             failed = signals.stop(&handle, &cores) => Err(failed),
             () = async { announce.await; std::future::pending().await } => Ok(()),
             () = end_session(panics, metadata.clone()) => Ok(()),
+        };
+        if ended.is_err() {
+            // What ends in order has done so already; the cluster is to learn of the rest now, too, not by a time-out.
+            metadata.close().await;
         }
+        ended
     });
     // The shards have been drained only where the control task has ended; otherwise nobody waits for them.
     served?;

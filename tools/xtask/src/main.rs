@@ -40,7 +40,7 @@ cargo xtask COMMAND
   peers start P …    Kafka, NATS or Redis on loopback, to compare with: start|stop|status kafka|nats|redis|all
   cluster start -n 3 ZooKeeper and brokers on loopback, to try out, with their data in target/cluster; or `stop`
   codegen [--check]  writes the code that flatc makes of net/wire/schema; or compares it
-  python             fetches what the test of the client in Python needs; `test` does it too
+  python             fetches what the tests in Python need; `test` does it too
   layers [--write]   checks who depends on whom, and the table in README; or writes that table
   tidy               checks what compilers do not: names, headers, forbidden calls, links
 ";

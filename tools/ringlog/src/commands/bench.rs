@@ -168,11 +168,7 @@ fn command_line() -> Vec<String> {
 }
 
 /// What a scenario without a system to load leaves as it is.
-fn in_this_process(
-    scenario: Scenario,
-    targets: Vec<TargetSpec>,
-    run: RunArguments,
-) -> BenchSettings {
+fn without_load(scenario: Scenario, targets: Vec<TargetSpec>, run: RunArguments) -> BenchSettings {
     BenchSettings {
         scenario,
         targets,
@@ -214,7 +210,7 @@ fn device(arguments: DeviceArguments) -> BenchSettings {
         connections: arguments.connections,
         in_flight: arguments.in_flight,
         durability: Durability::Default,
-        ..in_this_process(scenario, vec![TargetSpec::raw()], arguments.run)
+        ..without_load(scenario, vec![TargetSpec::raw()], arguments.run)
     }
 }
 
@@ -228,7 +224,7 @@ fn append(arguments: AppendArguments) -> BenchSettings {
         batch_records: arguments.batch_records,
         in_flight: arguments.in_flight,
         retention_bytes: arguments.retention,
-        ..in_this_process(scenario, targets, arguments.run)
+        ..without_load(scenario, targets, arguments.run)
     }
 }
 
@@ -245,7 +241,7 @@ fn restart(arguments: RestartArguments) -> Result<BenchSettings, CommandError> {
     Ok(BenchSettings {
         stream_settings: stream_settings(&arguments.config)?,
         fill_bytes: arguments.fill,
-        ..in_this_process(scenario, vec![TargetSpec::broker()], arguments.run)
+        ..without_load(scenario, vec![TargetSpec::broker()], arguments.run)
     })
 }
 

@@ -1,7 +1,7 @@
 //! `ringlog cluster`: who is there, who leads, and what has no leader; now, or as it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringlog_client::{Admin, ClientError, PartitionInfo};
 use ringlog_record::BrokerId;
@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::output::{Format, counted, numbers, outln, print_json, print_table, words};
 
 /// How long one question for changes waits.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_secs(10);
 
 /// Pause before another broker is asked.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -347,7 +347,8 @@ async fn watch(bootstrap: &Bootstrap, output: Format) -> Result<(), CommandError
     let admin = Admin::new(&connect(bootstrap).await?);
     let mut last: Option<Picture> = None;
     let mut seen = 0;
-    let mut answered = std::time::Instant::now();
+    // Since when no broker has answered.
+    let mut failing: Option<Instant> = None;
     loop {
         let news = async {
             let picture = admin.watch_cluster(seen, WAIT).await?;
@@ -355,16 +356,16 @@ async fn watch(bootstrap: &Bootstrap, output: Format) -> Result<(), CommandError
         };
         match news.await {
             Ok((picture, now)) => {
-                answered = std::time::Instant::now();
+                failing = None;
                 seen = picture;
                 show(last.as_ref(), &now, output);
                 last = Some(now);
             }
-            Err(error) if answered.elapsed() > PATIENCE => {
-                return Err(CommandError::failed("watch the cluster", error));
-            }
             // The broker that was asked may be the one that is gone: another one is asked, for all there is.
-            Err(_) => {
+            Err(error) => {
+                if failing.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                    return Err(CommandError::failed("watch the cluster", error));
+                }
                 seen = 0;
                 tokio::time::sleep(PAUSE).await;
             }

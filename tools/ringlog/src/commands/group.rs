@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringlog_client::{Admin, Client, ClientError, GroupOffset, GroupOffsets, StartAt};
+use ringlog_client::{Admin, Client, ClientError, ErrorCode, GroupOffset, GroupOffsets, StartAt};
 use ringlog_record::{Offset, PartitionIndex, TopicId, TopicPartition};
 use serde_json::json;
 
@@ -129,7 +129,10 @@ async fn progress(client: &Client, group: &str) -> Result<Vec<Progress>, ClientE
             continue;
         };
         let described = admin.describe_topic(name).await?;
-        ends.extend(described.partitions.iter().map(|one| {
+        // Of one that nobody can be asked about there is no end.
+        let told = described.partitions.iter();
+        let told = told.filter(|one| one.error == ErrorCode::None);
+        ends.extend(told.map(|one| {
             let id = TopicPartition {
                 topic,
                 partition: one.partition,

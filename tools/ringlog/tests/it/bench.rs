@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::process::{Broker, Start, directory, run, spawn};
+use crate::process::{Broker, PATIENCE, PAUSE, Start, directory, run, spawn};
 
 /// Short runs that are valid however busy the machine is.
 const SHORT: [&str; 10] = [
@@ -393,7 +394,10 @@ fn what_was_measured_until_a_soak_was_told_to_end_is_kept() {
     args.extend(["--warm-memory", "0", "--bootstrap", &address]);
     args.extend(["--out", out.to_str().unwrap()]);
     let mut soak = spawn(&args, Stdio::null());
+    let began = Instant::now();
     let topic = loop {
+        assert!(began.elapsed() < PATIENCE, "the soak makes no topic");
+        std::thread::sleep(PAUSE);
         let topics = topics(&broker);
         if let Some(topic) = topics.as_array().and_then(|topics| topics.first()) {
             break topic["name"].as_str().unwrap().to_owned();
@@ -472,7 +476,7 @@ fn what_cannot_be_measured_is_refused_with_what_can() {
         &["--vary", "two"],
     );
     refused(&["cold-reader", "--compare", "raw"], &["another target"]);
-    refused(&["append", "--counts", "0"], &["partitions"]);
+    refused(&["append", "--counts", "0"], &["--counts 0"]);
     refused(&["produce", "--connections", "0"], &["connections"]);
     refused(&["produce", "--compare", "ringlog,ringlog"], &["labels"]);
     refused(

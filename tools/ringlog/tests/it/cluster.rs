@@ -118,14 +118,6 @@ impl Cluster {
         }
         counts
     }
-
-    fn log_contains(&self, id: u32, text: &str) {
-        let began = Instant::now();
-        while !self.broker(id).log().contains(text) {
-            assert!(began.elapsed() < PATIENCE, "{}", self.broker(id).log());
-            thread::sleep(PAUSE);
-        }
-    }
 }
 
 /// A program with another ZooKeeper client that watches the documented nodes.
@@ -422,7 +414,9 @@ fn a_broker_that_was_paused_for_longer_than_its_session_registers_anew() {
     );
     paused.signal("CONT");
     cluster.settled("SIGCONT", &home);
-    cluster.log_contains(1, "the broker is registered anew");
+    cluster
+        .broker(1)
+        .wait_for_log("the broker is registered anew");
     cluster.produce(3, "after");
     let lines = cluster.lines(1);
     assert_eq!((lines["before"], lines["after"]), (6, 6));

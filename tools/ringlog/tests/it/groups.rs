@@ -104,7 +104,9 @@ fn a_consumer_that_is_stopped_or_killed_loses_nothing() {
     assert_eq!(consume.wait("consume"), Some(0));
     assert_eq!(lag(&broker), 0);
 
-    broker.run(&["produce", "t"], b"5000\n5001\n").ok();
+    // In one batch.
+    let together = ["produce", "t", "--linger-ms", "1000"];
+    broker.run(&together, b"5000\n5001\n").ok();
     let mut consume = spawn(&args, Stdio::null());
     let mut out = BufReader::new(consume.stdout()).lines();
     assert_eq!(out.next().unwrap().unwrap(), "5000");

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// How long a broker may take to log what is waited for: sessions end, and brokers come back.
+const LOG_PATIENCE: Duration = Duration::from_secs(120);
+
 /// How long a broker may take to start or stop, and a command to end, on a machine that is busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -248,6 +251,15 @@ impl Broker {
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + LOG_PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "{}", self.log());
+            thread::sleep(PAUSE);
+        }
     }
 
     /// Runs a command against it.

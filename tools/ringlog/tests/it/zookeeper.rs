@@ -85,12 +85,12 @@ fn a_broker_serves_while_zookeeper_is_away_and_registers_anew_when_its_session_i
     broker.ok(&["topic", "create", "events"]);
     proxy.cut();
     broker.run(&["produce", "events"], b"cut\n").ok();
-    wait_for(&broker, "the session with the metadata store has ended");
+    broker.wait_for_log("the session with the metadata store has ended");
     broker.run(&["produce", "events"], b"served\n").ok();
     assert_eq!(consume(&broker), b"cut\nserved\n");
 
     proxy.open();
-    wait_for(&broker, "the broker is registered anew");
+    broker.wait_for_log("the broker is registered anew");
     // The answer comes when it has taken its partitions again.
     broker.ok(&["topic", "create", "later"]);
     broker.run(&["produce", "events"], b"again\n").ok();
@@ -113,7 +113,7 @@ fn a_zookeeper_that_comes_back_empty_costs_no_data() {
     broker.run(&["produce", "events"], b"kept\n").ok();
     server.lose().unwrap();
     server.restart().unwrap();
-    wait_for(&broker, "bring its data back");
+    broker.wait_for_log("bring its data back");
     assert!(registered(&server).is_empty());
     broker.run(&["produce", "events"], b"served\n").ok();
     assert_eq!(consume(&broker), b"kept\nserved\n");
@@ -121,15 +121,6 @@ fn a_zookeeper_that_comes_back_empty_costs_no_data() {
     assert_eq!(code, Some(0), "{log}");
     let topics = std::fs::read_dir(crate::process::data_of(directory.path()).join("topics"));
     assert_eq!(topics.unwrap().count(), 1);
-}
-
-/// Waits until the broker has said something.
-fn wait_for(broker: &crate::process::Broker, text: &str) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(120);
-    while !broker.log().contains(text) {
-        assert!(std::time::Instant::now() < deadline, "{}", broker.log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]
