@@ -365,8 +365,8 @@ impl<'a> Session<'a> {
                         shape,
                         in_flight,
                         to: AppendTo::Log,
-                    } => append::run(shape, in_flight, dir, settings).await,
-                    _ => raw::run(plan, dir, settings).await,
+                    } => append::run(shape, in_flight, dir, settings, &self.stop).await,
+                    _ => raw::run(plan, dir, settings, &self.stop).await,
                 };
             }
         };

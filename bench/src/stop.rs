@@ -2,30 +2,44 @@
 
 use std::sync::Arc;
 
+use ringlog_device::Ending;
 use tokio::sync::watch;
 
 /// Told once, known to everybody: clones are of the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(Arc<watch::Sender<bool>>);
+pub(crate) struct Stop {
+    told: Arc<watch::Sender<bool>>,
+    /// For programs that wait for nothing but their ring.
+    ending: Ending,
+}
 
 impl Stop {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
+        Self {
+            told: Arc::new(watch::Sender::new(false)),
+            ending: Ending::default(),
+        }
     }
 
     /// Nothing more is to be begun, and what is under way is to end.
     pub(crate) fn tell(&self) {
-        self.0.send_replace(true);
+        self.told.send_replace(true);
+        self.ending.tell();
     }
 
     pub(crate) fn is_told(&self) -> bool {
-        *self.0.borrow()
+        *self.told.borrow()
     }
 
     /// Waits until it is told.
     pub(crate) async fn told(&self) {
         // The sender is kept by this very value: it cannot be gone.
-        self.0.subscribe().wait_for(|told| *told).await.ok();
+        self.told.subscribe().wait_for(|told| *told).await.ok();
+    }
+
+    /// The same, to look at as often as one likes.
+    pub(crate) fn ending(&self) -> Ending {
+        self.ending.clone()
     }
 }
 

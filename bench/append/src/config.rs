@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ringlog_device::Ending;
+
 use crate::error::AppendError;
 use crate::limits::{IN_FLIGHT_MAX, LOGS_MAX};
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AppendConfig {
     /// Size of a record's value.
     pub record_bytes: usize,
@@ -29,6 +31,8 @@ pub struct AppendConfig {
     pub cpu: Option<usize>,
     /// How long the core spins before it sleeps.
     pub spin: Duration,
+    /// Ends it before its time.
+    pub ending: Ending,
 }
 
 impl AppendConfig {

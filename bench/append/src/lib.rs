@@ -20,4 +20,5 @@ mod run;
 pub use config::AppendConfig;
 pub use error::AppendError;
 pub use measured::Measured;
+pub use ringlog_device::Ending;
 pub use run::run_once;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ringlog_device::Latency;
+use ringlog_device::{Ending, Latency};
 use ringlog_log::{Counter, LogCounters};
 
 use crate::config::AppendConfig;
@@ -72,6 +72,7 @@ enum Phase {
 pub(crate) struct Window {
     phase: Phase,
     warm_until: Instant,
+    ending: Ending,
     duration: Duration,
     began: Instant,
     used_before: (Duration, u64),
@@ -86,6 +87,7 @@ impl Window {
         Ok(Self {
             phase: Phase::WarmUp,
             warm_until: now + config.warm_up,
+            ending: config.ending.clone(),
             duration: config.duration,
             began: now,
             used_before: (Duration::ZERO, 0),
@@ -131,7 +133,7 @@ impl Window {
                 self.used_before = used()?;
                 self.measured.counters_before = counted(counters);
             }
-            Phase::Measuring if now - self.began >= self.duration => {
+            Phase::Measuring if now - self.began >= self.duration || self.ending.is_told() => {
                 self.phase = Phase::Over;
                 self.measured.elapsed = now - self.began;
                 let (cpu, written_bytes) = used()?;
@@ -139,6 +141,7 @@ impl Window {
                 self.measured.written_bytes = written_bytes.saturating_sub(self.used_before.1);
                 self.measured.counters_after = counted(counters);
             }
+            Phase::WarmUp if self.ending.is_told() => self.phase = Phase::Over,
             _ => {}
         }
         Ok(())

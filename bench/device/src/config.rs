@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::ending::Ending;
 use crate::error::ConfigError;
 use crate::limits::{
     BLOCK_BYTES, CONNECTIONS_MAX, DEPTH_MAX, FILE_BYTES_DEFAULT, FILE_BYTES_MAX, GROUP_BYTES_MAX,
@@ -134,7 +135,7 @@ impl Placement {
 }
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct DeviceConfig {
     /// What it does.
     pub shape: Shape,
@@ -156,6 +157,8 @@ pub struct DeviceConfig {
     pub idle: Idle,
     /// Who runs where.
     pub placement: Placement,
+    /// Ends it before its time.
+    pub ending: Ending,
 }
 
 impl DeviceConfig {
@@ -173,6 +176,7 @@ impl DeviceConfig {
             file_bytes: FILE_BYTES_DEFAULT,
             idle: Idle::Park,
             placement: Placement::first_and_last(),
+            ending: Ending::default(),
         }
     }
 

@@ -29,6 +29,7 @@ pub mod limits;
 mod config;
 mod cpu;
 mod disk;
+mod ending;
 mod error;
 mod file;
 mod latency;
@@ -39,6 +40,7 @@ mod run;
 mod tcp;
 
 pub use config::{DeviceConfig, Idle, Placement, Shape};
+pub use ending::Ending;
 pub use error::{ConfigError, DeviceError};
 pub use latency::Latency;
 pub use measured::{CpuTime, Measured};

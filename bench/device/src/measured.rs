@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::DeviceConfig;
 use crate::cpu;
+use crate::ending::Ending;
 use crate::error::DeviceError;
 use crate::latency::Latency;
 
@@ -73,6 +74,7 @@ enum Phase {
 /// The measured time, and what happens in it. Owned by the thread that asks.
 pub(crate) struct Window {
     warm_until: Instant,
+    ending: Ending,
     duration: Duration,
     phase: Phase,
     began: Instant,
@@ -91,6 +93,7 @@ impl Window {
         let now = Instant::now();
         Ok(Self {
             warm_until: now + config.warm_up,
+            ending: config.ending.clone(),
             duration: config.duration,
             phase: Phase::WarmUp,
             began: now,
@@ -129,7 +132,7 @@ impl Window {
                 self.thread_began = cpu::thread_time()?;
                 self.process_began = cpu::process_time()?;
             }
-            Phase::Measuring if now - self.began >= self.duration => {
+            Phase::Measuring if now - self.began >= self.duration || self.ending.is_told() => {
                 self.phase = Phase::Over;
                 self.elapsed = now - self.began;
                 let thread = cpu::thread_time()?.saturating_sub(self.thread_began);
@@ -139,6 +142,7 @@ impl Window {
                     server: process.saturating_sub(thread),
                 };
             }
+            Phase::WarmUp if self.ending.is_told() => self.phase = Phase::Over,
             _ => {}
         }
         Ok(())

@@ -151,6 +151,26 @@ fn settings_over_a_limit_are_refused_before_anything_is_made() {
 }
 
 #[test]
+fn a_run_that_is_told_to_end_keeps_what_it_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    for shape in [Shape::WriteSync, Shape::TcpDurable] {
+        let config = DeviceConfig {
+            warm_up: Duration::ZERO,
+            duration: Duration::from_secs(3600),
+            ..tiny(shape, &dir)
+        };
+        let ending = config.ending.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            ending.tell();
+        });
+        let measured = run_once(&config).unwrap();
+        assert!(measured.requests > 0 && measured.elapsed < config.duration);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let config = DeviceConfig {

@@ -4,6 +4,7 @@
 //! `kill -9`: what the kernel has of its files stays, as it does when a process fails.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -231,6 +232,8 @@ impl Broker {
             .arg("--data-dir")
             .arg(&place.data)
             .args(&command.arguments)
+            // A Ctrl-C is for this process, which ends the broker itself.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);

@@ -10,6 +10,7 @@ use crate::error::BenchError;
 use crate::load::Shape;
 use crate::pin::placement;
 use crate::settings::BenchSettings;
+use crate::stop::Stop;
 use crate::summary::{Measured, as_f64};
 
 /// One run of appends to logs in `dir`.
@@ -18,6 +19,7 @@ pub(super) async fn run(
     in_flight: usize,
     dir: &Path,
     settings: &BenchSettings,
+    stop: &Stop,
 ) -> Result<Measured, BenchError> {
     let config = AppendConfig {
         record_bytes: shape.record_bytes,
@@ -30,12 +32,17 @@ pub(super) async fn run(
         dir: dir.to_owned(),
         cpu: placement().server_cpu,
         spin: settings.raw_spin,
+        ending: stop.ending(),
     };
     let measured = tokio::task::spawn_blocking(move || run_once(&config)).await;
     let measured = measured.map_err(|error| BenchError::Generator {
         what: "append to logs",
         reason: error.to_string(),
-    })??;
+    })?;
+    let measured = match measured {
+        Err(_) if stop.is_told() => return Err(BenchError::Stopped),
+        measured => measured?,
+    };
     let counted = |counted: std::collections::BTreeMap<String, u64>| -> Counters {
         let counted = counted.into_iter();
         counted.map(|(name, count)| (name, as_f64(count))).collect()

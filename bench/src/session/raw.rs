@@ -11,6 +11,7 @@ use crate::error::BenchError;
 use crate::load::Load;
 use crate::pin::placement;
 use crate::settings::{BenchSettings, ReadFrom};
+use crate::stop::Stop;
 use crate::summary::Measured;
 
 /// Reads under way when raw reads stand beside a consumer: one more than it takes to keep the device busy.
@@ -84,6 +85,7 @@ pub(super) async fn run(
     plan: &PointPlan,
     dir: &Path,
     settings: &BenchSettings,
+    stop: &Stop,
 ) -> Result<Measured, BenchError> {
     let Asked {
         shape,
@@ -110,13 +112,18 @@ pub(super) async fn run(
         warm_up: settings.timing.warm_up,
         duration: settings.timing.duration,
         placement: placement(),
+        ending: stop.ending(),
         ..DeviceConfig::new(shape, dir)
     };
     let measured = tokio::task::spawn_blocking(move || run_once(&config)).await;
     let measured = measured.map_err(|error| BenchError::Generator {
         what: "run a raw program",
         reason: error.to_string(),
-    })??;
+    })?;
+    let measured = match measured {
+        Err(_) if stop.is_told() => return Err(BenchError::Stopped),
+        measured => measured?,
+    };
     let ran = Ran {
         requests: measured.requests,
         records,

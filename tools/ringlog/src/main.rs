@@ -51,5 +51,8 @@ fn client(command: impl Future<Output = Result<(), CommandError>>) -> Result<(),
         .enable_all()
         .build()
         .map_err(|error| CommandError::failed("start", error))?;
-    runtime.block_on(command)
+    let ended = runtime.block_on(command);
+    // What a thread still does for a command that was given up is not waited for.
+    runtime.shutdown_background();
+    ended
 }

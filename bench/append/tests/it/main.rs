@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ringlog_append::{AppendConfig, run_once};
+use ringlog_append::{AppendConfig, Ending, run_once};
 
 fn config(dir: &tempfile::TempDir) -> AppendConfig {
     AppendConfig {
@@ -18,6 +18,7 @@ fn config(dir: &tempfile::TempDir) -> AppendConfig {
         dir: dir.path().to_owned(),
         cpu: None,
         spin: Duration::ZERO,
+        ending: Ending::default(),
     }
 }
 
@@ -38,6 +39,24 @@ fn what_is_counted_was_appended_and_nothing_is_left_behind() {
     let slack = 8 * 2 * 3200;
     assert!(grown + slack >= measured.bytes, "{grown} {measured:?}");
     assert!(measured.written_bytes > 0);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_run_that_is_told_to_end_keeps_what_it_measured() {
+    let dir = directory();
+    let config = AppendConfig {
+        warm_up: Duration::ZERO,
+        duration: Duration::from_secs(3600),
+        ..config(&dir)
+    };
+    let ending = config.ending.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        ending.tell();
+    });
+    let measured = run_once(&config).unwrap();
+    assert!(measured.requests > 0 && measured.elapsed < config.duration);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
