@@ -10,11 +10,8 @@ use crate::guards;
 use crate::layers;
 use crate::python;
 use crate::tidy;
-use crate::workspace::{Workspace, cargo};
+use crate::workspace::{Build, PROFILE, Workspace, cargo};
 use crate::zookeeper;
-
-/// One profile for clippy, tests and documents: build scripts and procedural macros are built once.
-const PROFILE: [&str; 2] = ["--profile", "checked"];
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), Findings>);
 
@@ -30,9 +27,11 @@ const STEPS: &[Step] = &[
     }),
     ("clippy", clippy),
     ("test", test),
-    ("sim", guards::seeds),
+    ("sim", |workspace| guards::seeds(workspace, Build::OfTests)),
     ("guards", guards::prove),
-    ("fuzz", |workspace| fuzz::run(workspace, &[])),
+    ("fuzz", |workspace| {
+        fuzz::run(workspace, Build::OfTests, &[])
+    }),
     ("doc", doc),
 ];
 

@@ -1,7 +1,7 @@
 //! The fuzz targets: the seeded run that every submission passes, and runs guided by coverage.
 
 use crate::Findings;
-use crate::workspace::{Workspace, cargo};
+use crate::workspace::{Build, Workspace};
 
 /// Where libFuzzer's side of the targets is, outside of the workspace.
 const GUIDED: &str = "tools/fuzz/coverage";
@@ -12,18 +12,11 @@ const GUIDED_SECONDS: u32 = 60;
 /// Most memory of a guided run, in MiB: what the sanitizer takes is in it.
 const GUIDED_MIB: u32 = 1024;
 
-const RUN: [&str; 6] = [
-    "run",
-    "--profile",
-    "checked",
-    "--package",
-    "ringlog-fuzz",
-    "--",
-];
+const PROGRAM: &str = "ringlog-fuzz";
 
 /// Runs the targets from a seed.
-pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Result<(), Findings> {
-    workspace.run(cargo().args(RUN).args(arguments))
+pub(crate) fn run(workspace: &Workspace, build: Build, arguments: &[&str]) -> Result<(), Findings> {
+    workspace.run(workspace.program(PROGRAM, build).args(arguments))
 }
 
 /// Runs one target with libFuzzer, from the samples and the inputs that are kept. Needs a nightly compiler and
@@ -31,8 +24,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Result<(), Findi
 pub(crate) fn guided(workspace: &Workspace, target: &str) -> Result<(), Findings> {
     let folder = workspace.target.join("fuzz");
     let corpus = folder.join(target);
-    let mut samples = cargo();
-    samples.args(RUN).args(["--target", target]);
+    let mut samples = workspace.program(PROGRAM, Build::Fresh);
+    samples.args(["--target", target]);
     workspace.run(samples.arg("--write-samples").arg(&folder))?;
     // The cargo of this compiler would not take another toolchain.
     let mut fuzz = std::process::Command::new("cargo");

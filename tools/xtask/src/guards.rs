@@ -6,7 +6,7 @@
 use std::fs;
 
 use crate::Findings;
-use crate::workspace::{Workspace, cargo, output};
+use crate::workspace::{Build, PROFILE, Workspace, cargo, output};
 
 /// Where the pins are.
 const PINS: &str = "tools/sim/src/guards.rs";
@@ -18,9 +18,7 @@ const SCENARIOS: [(&str, &str); 3] = [("log", "1000"), ("broker", "1000"), ("con
 const FIND_SEEDS: &str = "5000";
 
 /// The simulation without the broker: what leaves steps out is the storage engine, and the controller.
-const WITH_OMISSIONS: [&str; 7] = [
-    "--profile",
-    "checked",
+const WITH_OMISSIONS: [&str; 5] = [
     "--package",
     "ringlog-sim",
     "--no-default-features",
@@ -29,12 +27,11 @@ const WITH_OMISSIONS: [&str; 7] = [
 ];
 
 /// Runs seeds of the simulation with everything in place.
-pub(crate) fn seeds(workspace: &Workspace) -> Result<(), Findings> {
+pub(crate) fn seeds(workspace: &Workspace, build: Build) -> Result<(), Findings> {
     for (scenario, seeds) in SCENARIOS {
         println!("scenario {scenario}");
-        let mut run = cargo();
-        run.args(["run", "--profile", "checked", "--package", "ringlog-sim"]);
-        workspace.run(run.args(["--", "--scenario", scenario, "--seeds", seeds]))?;
+        let mut run = workspace.program("ringlog-sim", build);
+        workspace.run(run.args(["--scenario", scenario, "--seeds", seeds]))?;
     }
     Ok(())
 }
@@ -42,7 +39,7 @@ pub(crate) fn seeds(workspace: &Workspace) -> Result<(), Findings> {
 /// Has the simulation fail without each step.
 pub(crate) fn prove(workspace: &Workspace) -> Result<(), Findings> {
     let mut test = cargo();
-    test.arg("test").args(WITH_OMISSIONS);
+    test.arg("test").args(PROFILE).args(WITH_OMISSIONS);
     test.args(["--test", "it", "--", "pinned_seeds"]);
     workspace.run(test.arg("some_seed_of_the_controller"))
 }
@@ -63,7 +60,8 @@ pub(crate) fn find(workspace: &Workspace, wanted: &str) -> Result<(), Findings> 
     let mut failed = Vec::new();
     for step in chosen {
         let mut run = cargo();
-        run.arg("run").args(WITH_OMISSIONS).args(["--quiet", "--"]);
+        run.arg("run").args(PROFILE).args(WITH_OMISSIONS);
+        run.args(["--quiet", "--"]);
         run.args(["--omit", &step.name, "--find", "--seeds", FIND_SEEDS]);
         match output(run.current_dir(&workspace.root)) {
             Ok(seed) => {

@@ -25,7 +25,7 @@ mod zookeeper;
 
 use std::process::ExitCode;
 
-use workspace::Workspace;
+use workspace::{Build, Workspace};
 
 const USAGE: &str = "\
 cargo xtask COMMAND
@@ -58,11 +58,11 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => ci::test(&workspace),
         ["ci"] => ci::run(&workspace),
-        ["sim"] => guards::seeds(&workspace),
+        ["sim"] => guards::seeds(&workspace, Build::Fresh),
         ["guards"] => guards::prove(&workspace),
         ["guards", "--find", step] => guards::find(&workspace, step),
         ["fuzz", "--guided", target] => fuzz::guided(&workspace, target),
-        ["fuzz", arguments @ ..] => fuzz::run(&workspace, arguments),
+        ["fuzz", arguments @ ..] => fuzz::run(&workspace, Build::Fresh, arguments),
         ["peers", arguments @ ..] => peers::run(&workspace, arguments),
         ["cluster", arguments @ ..] => cluster::run(&workspace, arguments),
         ["codegen"] => codegen::run(&workspace, codegen::Mode::Write),

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::Findings;
 
+/// One profile for clippy, tests, simulation and documents: build scripts and procedural macros are built once.
+pub(crate) const PROFILE: [&str; 2] = ["--profile", "checked"];
+
 /// The workspace that this program was built in.
 #[derive(Debug)]
 pub(crate) struct Workspace {
@@ -32,6 +35,16 @@ pub(crate) struct Crate {
 pub(crate) struct Dependency {
     pub(crate) name: String,
     pub(crate) for_tests_only: bool,
+}
+
+/// Which build of a program is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Build {
+    /// Cargo sees to it that it is of the source as it is now.
+    Fresh,
+    /// The one of the tests, which ran just now. Cargo would build all that the program depends on again, since it
+    /// chooses other features of that for one package than for the workspace.
+    OfTests,
 }
 
 impl Workspace {
@@ -82,6 +95,19 @@ impl Workspace {
             .iter()
             .map(String::as_str)
             .filter(move |file| file.ends_with(ending))
+    }
+
+    /// The program of a package, in [`PROFILE`]; arguments are to follow.
+    pub(crate) fn program(&self, package: &str, build: Build) -> Command {
+        match build {
+            Build::Fresh => {
+                let mut run = cargo();
+                run.arg("run").args(PROFILE);
+                run.args(["--package", package, "--"]);
+                run
+            }
+            Build::OfTests => Command::new(self.target.join("checked").join(package)),
+        }
     }
 
     /// Runs a command in the root with its output shown, and turns failure into a finding.
