@@ -56,6 +56,7 @@ pub(crate) use image::read;
 pub use machine::LiveBroker;
 use machine::{Action, Answer, Event, Machine, Op, Tell, Write};
 pub use producers::allocate_producer_ids;
+pub use reassignment::Reassignment;
 pub use registration::{BrokerStart, ReplacedDirectory, check_directory, register, report};
 pub use topics::{CreatedTopic, NewTopic};
 
@@ -161,6 +162,10 @@ pub struct PartitionDescription {
     pub partition_epoch: Version,
     /// Its replicas.
     pub replicas: Vec<BrokerId>,
+    /// Those of them that are being added.
+    pub adding: Vec<BrokerId>,
+    /// Those of them that are to go.
+    pub removing: Vec<BrokerId>,
     /// Those in sync.
     pub isr: Vec<BrokerId>,
     /// The same, in the registrations in which they became so.
@@ -355,7 +360,7 @@ impl<S: MetadataStore + Clone> Controller<S> {
         }
     }
 
-    /// Gives a partition other replicas, the preferred leader first: those that are added catch up before any goes.
+    /// Gives a partition other replicas: those that are added catch up before any goes. Or stops doing so.
     ///
     /// # Errors
     /// [`ReassignError`].
@@ -364,9 +369,9 @@ impl<S: MetadataStore + Clone> Controller<S> {
         now: Duration,
         name: &TopicName,
         partition: PartitionIndex,
-        replicas: Vec<BrokerId>,
+        wanted: Reassignment,
     ) -> Result<(), ReassignError> {
-        let event = Event::Reassign(name.clone(), partition, replicas);
+        let event = Event::Reassign(name.clone(), partition, wanted);
         match self.drive(now, event).await? {
             Some(Answer::Reassigned(answer)) => answer,
             other => Err(no_answer(&other).into()),

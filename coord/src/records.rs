@@ -262,6 +262,9 @@ pub struct Placement {
     /// Replicas that are to go.
     #[serde(default)]
     pub removing: Vec<BrokerId>,
+    /// While there are such: the replicas as they were before, which it has again when that is cancelled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<BrokerId>,
     /// Where on each broker: shard = slot % shards.
     pub slot: Slot,
     #[serde(flatten)]
@@ -269,6 +272,12 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Whether other replicas are on their way.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
     /// A placement that nothing is about to change.
     #[must_use]
     pub fn settled(replicas: Vec<BrokerId>, slot: Slot) -> Self {
@@ -276,6 +285,7 @@ impl Placement {
             replicas,
             adding: Vec::new(),
             removing: Vec::new(),
+            before: Vec::new(),
             slot,
             unknown: Map::new(),
         }

@@ -66,6 +66,7 @@ pub(super) fn settle(
     standing: Standing<'_>,
 ) -> Result<Option<PartitionState>, ControllerError> {
     let mut new = old.clone();
+    give_up(&mut new, placement);
     shrink(&mut new, standing);
     let leader = choose(placement, &mut new, config, standing);
     let is_same = leader.is_some()
@@ -88,6 +89,17 @@ pub(super) fn settle(
         new.elr.clear();
     }
     Ok((new != *old).then_some(new))
+}
+
+/// Takes out who is not a replica any more, after a reassignment that was cancelled or turned: as long as somebody stays
+/// who has all records.
+fn give_up(state: &mut PartitionState, placement: &Placement) {
+    let is_replica = |broker: BrokerId| placement.replicas.contains(&broker);
+    let mut in_sync = state.isr.iter().map(|member| member.id);
+    if in_sync.any(is_replica) || state.elr.iter().copied().any(is_replica) {
+        state.isr.retain(|member| is_replica(member.id));
+        state.elr.retain(|broker| is_replica(*broker));
+    }
 }
 
 /// Takes members out of the ISR that are not there any more, and keeps those eligible that must be.

@@ -215,30 +215,80 @@ pub enum DrainError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReassignError {
     /// There is none.
-    #[error("there is no partition {partition} of a topic {name}")]
+    #[error("there is no topic {name}")]
     NotFound {
+        /// The name.
+        name: TopicName,
+    },
+    /// The topic has no such partition.
+    #[error(
+        "topic {name} has {partitions} partition(s), counted from 0, and none with number {partition}"
+    )]
+    NoSuchPartition {
+        /// The name.
+        name: TopicName,
+        /// What was asked for.
+        partition: PartitionIndex,
+        /// How many there are.
+        partitions: u32,
+    },
+    /// Too many replicas, or none.
+    #[error("{asked} replicas were asked for; a partition has 1 to {replicas_max}")]
+    Replicas {
+        /// How many were asked for.
+        asked: usize,
+        /// How many it may have.
+        replicas_max: u16,
+    },
+    /// Two replicas on one broker.
+    #[error("broker {broker} is named twice; each replica is on a broker of its own")]
+    Twice {
+        /// Which.
+        broker: BrokerId,
+    },
+    /// With so few nothing could be acknowledged.
+    #[error(
+        "the topic needs {min_isr} replicas in sync (its setting min_isr), and only {asked} were asked for"
+    )]
+    MinIsr {
+        /// How many were asked for.
+        asked: usize,
+        /// How many it needs.
+        min_isr: u16,
+    },
+    /// A broker that is not there cannot take a replica.
+    #[error("broker {broker} is not running")]
+    NotThere {
+        /// Which.
+        broker: BrokerId,
+    },
+    /// One that is about to leave gets none.
+    #[error(
+        "broker {broker} is drained: it gets nothing new until it registers anew, which it does when it is started again"
+    )]
+    Draining {
+        /// Which.
+        broker: BrokerId,
+    },
+    /// There is no reassignment to cancel.
+    #[error("no reassignment of partition {partition} of topic {name} is under way")]
+    NothingToCancel {
         /// The topic.
         name: TopicName,
         /// The partition.
         partition: PartitionIndex,
     },
-    /// It cannot have these replicas.
-    #[error("a partition has 1 to {replicas_max} replicas, each on a broker of its own")]
-    Replicas {
-        /// How many it may have.
-        replicas_max: u16,
-    },
-    /// With so few nothing could be acknowledged.
-    #[error("the topic needs {min_isr} replicas in sync, so a partition must have as many")]
-    MinIsr {
-        /// How many it needs.
-        min_isr: u16,
-    },
-    /// A broker cannot take a replica.
-    #[error("broker {broker} is not running, or about to leave")]
-    NotActive {
-        /// Which.
-        broker: BrokerId,
+    /// The records are only where the partition would not be any more.
+    #[error(
+        "none of the brokers that the partition would be on has all of its records; {} has them: wait until the reassignment that is under way is done",
+        match in_sync.is_empty() {
+            true => "no broker that is known".to_owned(),
+            false => format!("broker {}", list(in_sync)),
+        }
+    )]
+    NobodyInSync {
+        /// Who has them.
+        in_sync: Vec<BrokerId>,
     },
     /// Whatever can befall all operations.
     #[error(transparent)]

@@ -411,6 +411,8 @@ impl Topic {
                 leader_epoch: state_body.leader_epoch,
                 partition_epoch: state.version,
                 replicas: placement.replicas.clone(),
+                adding: placement.adding.clone(),
+                removing: placement.removing.clone(),
                 isr: state_body.isr.iter().map(|member| member.id).collect(),
                 members: state_body.isr.clone(),
                 min_isr: state_body.min_isr,

@@ -16,14 +16,15 @@ use std::time::Duration;
 
 use ringlog_record::{BrokerId, PartitionIndex, TopicId};
 
+use super::DeletingTopic;
 use super::alterations::{AlterationRefused, PartitionAlteration};
 use super::election::Standing;
 use super::error::{
     AlterTopicError, ControllerError, CreateTopicError, DeleteTopicError, DrainError, ReassignError,
 };
 use super::image::{Deleting, Image, Stored, Topic};
+use super::reassignment::{self, Reassignment};
 use super::topics::{self, CreatedTopic, NewTopic};
-use super::{DeletingTopic, reassignment};
 use crate::config::{ConfigChanges, TopicConfigs};
 use crate::ids::{BrokerEpoch, ControllerEpoch, Revision};
 use crate::omit::Step;
@@ -63,7 +64,7 @@ pub(super) enum Event {
     /// A broker is to lead nothing any more.
     Drain(BrokerId),
     /// A partition is to have other replicas.
-    Reassign(TopicName, PartitionIndex, Vec<BrokerId>),
+    Reassign(TopicName, PartitionIndex, Reassignment),
     /// Leaders want their ISRs changed.
     AlterPartitions(Vec<PartitionAlteration>),
     /// The write was done; the changes are at this revision now.
@@ -212,8 +213,8 @@ impl Machine {
             Event::Alter(name, partition, changes) => Some(self.alter(&name, partition, &changes)?),
             Event::ElectLeaders(topic) => Some(self.elect_leaders(topic)?),
             Event::Drain(broker) => Some(self.drain(broker)?),
-            Event::Reassign(name, partition, replicas) => {
-                Some(self.reassign(&name, partition, replicas)?)
+            Event::Reassign(name, partition, wanted) => {
+                Some(self.reassign(&name, partition, wanted)?)
             }
             Event::AlterPartitions(wanted) => Some(self.alter_partitions(&wanted)?),
             Event::Written(revision) => self.written(revision)?,

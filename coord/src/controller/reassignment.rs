@@ -1,6 +1,10 @@
 //! Other replicas for a partition: added, awaited, and only then are the others removed. Pure.
 //!
-//! While it goes on, a placement has the replicas that are wanted first and those that are to go behind them.
+//! While it goes on, a placement has the replicas that are wanted first and those that are to go behind them, and beside
+//! them those that it had before, in their order: cancelling it is a reassignment to these, which nothing has to be waited
+//! for. Replicas that are given up so fall out of the ISR when the partition is next settled.
+
+use std::collections::BTreeSet;
 
 use ringlog_record::{BrokerId, PartitionIndex, TopicId};
 
@@ -11,7 +15,7 @@ use super::machine::{Op, Tell, Write};
 use crate::ids::ChunkIndex;
 use crate::limits::{CHUNK_PARTITIONS, REPLICAS_MAX};
 use crate::paths;
-use crate::records::{AssignmentChunk, PartitionState, Placement};
+use crate::records::{AssignmentChunk, BrokerLife, PartitionState, Placement};
 use crate::store::MetaOp;
 use crate::topic_name::TopicName;
 
@@ -101,71 +105,117 @@ impl Moved {
     }
 }
 
+/// Which replicas a partition is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reassignment {
+    /// These, the preferred leader first.
+    To(Vec<BrokerId>),
+    /// Those that it had before a reassignment that goes on.
+    Cancel,
+}
+
 /// Begins a reassignment, or turns one that goes on to another goal; nothing when all is so already.
 pub(super) fn begin(
     image: &Image,
     standing: Standing<'_>,
     name: &TopicName,
     partition: PartitionIndex,
-    wanted: Vec<BrokerId>,
+    wanted: Reassignment,
 ) -> Result<Option<Moved>, ReassignError> {
-    let unknown = || ReassignError::NotFound {
+    let not_found = || ReassignError::NotFound { name: name.clone() };
+    let topic = image.topics.get(name).ok_or_else(not_found)?;
+    let found = topic.placement(partition).zip(topic.state(partition));
+    let (old, state) = found.ok_or_else(|| ReassignError::NoSuchPartition {
         name: name.clone(),
         partition,
+        partitions: topic.record.record.body.partitions,
+    })?;
+    let wanted = match wanted {
+        Reassignment::To(wanted) => {
+            check(&wanted, topic.config.topic.min_isr)?;
+            wanted
+        }
+        Reassignment::Cancel if old.before.is_empty() => {
+            return Err(ReassignError::NothingToCancel {
+                name: name.clone(),
+                partition,
+            });
+        }
+        Reassignment::Cancel => old.before.clone(),
     };
-    let topic = image.topics.get(name).ok_or_else(unknown)?;
-    let old = topic.placement(partition).ok_or_else(unknown)?;
-    let distinct: std::collections::BTreeSet<_> = wanted.iter().collect();
-    if wanted.is_empty()
-        || wanted.len() > usize::from(REPLICAS_MAX)
-        || distinct.len() != wanted.len()
-    {
-        return Err(ReassignError::Replicas {
-            replicas_max: REPLICAS_MAX,
-        });
+    let placement = turned(old, wanted);
+    for broker in &placement.adding {
+        match standing.life(*broker) {
+            Some(BrokerLife::Active) => {}
+            Some(BrokerLife::Draining) => {
+                return Err(ReassignError::Draining { broker: *broker });
+            }
+            Some(BrokerLife::Fenced) | None => {
+                return Err(ReassignError::NotThere { broker: *broker });
+            }
+        }
     }
-    if wanted.len() < usize::from(topic.config.topic.min_isr) {
-        return Err(ReassignError::MinIsr {
-            min_isr: topic.config.topic.min_isr,
-        });
+    // Replicas that were to be added, and are not wanted any more, may be all that have everything.
+    let state = &state.record.body;
+    let in_sync = state.isr.iter().map(|member| member.id);
+    let has_all: Vec<BrokerId> = in_sync.chain(state.elr.iter().copied()).collect();
+    if !placement.replicas.iter().any(|one| has_all.contains(one)) {
+        return Err(ReassignError::NobodyInSync { in_sync: has_all });
     }
-    let settled = |placement: &Placement| -> Vec<BrokerId> {
-        let replicas = placement.replicas.iter();
-        replicas
-            .filter(|one| !placement.adding.contains(one))
-            .copied()
-            .collect()
-    };
-    let have = settled(old);
-    let adding: Vec<BrokerId> = wanted
-        .iter()
-        .filter(|one| !have.contains(one))
-        .copied()
-        .collect();
-    if let Some(broker) = adding.iter().find(|broker| !standing.may_lead(**broker)) {
-        return Err(ReassignError::NotActive { broker: *broker });
-    }
-    let removing: Vec<BrokerId> = have
-        .iter()
-        .filter(|one| !wanted.contains(one))
-        .copied()
-        .collect();
-    let mut placement = old.clone();
-    placement.replicas = wanted;
-    placement.replicas.extend(&removing);
-    placement.adding = adding;
-    placement.removing = removing;
     if placement == *old {
         return Ok(None);
     }
     Ok(Moved::new(image, name, partition, placement))
 }
 
+/// Refuses replicas that no partition of the topic can have.
+fn check(wanted: &[BrokerId], min_isr: u16) -> Result<(), ReassignError> {
+    let mut seen = BTreeSet::new();
+    if let Some(broker) = wanted.iter().find(|broker| !seen.insert(**broker)) {
+        return Err(ReassignError::Twice { broker: *broker });
+    }
+    if wanted.is_empty() || wanted.len() > usize::from(REPLICAS_MAX) {
+        return Err(ReassignError::Replicas {
+            asked: wanted.len(),
+            replicas_max: REPLICAS_MAX,
+        });
+    }
+    if wanted.len() < usize::from(min_isr) {
+        return Err(ReassignError::MinIsr {
+            asked: wanted.len(),
+            min_isr,
+        });
+    }
+    Ok(())
+}
+
+/// The placement on its way to other replicas, from wherever it was on its way to.
+fn turned(old: &Placement, wanted: Vec<BrokerId>) -> Placement {
+    let have: Vec<BrokerId> = match old.before.is_empty() {
+        true => old.replicas.clone(),
+        false => old.before.clone(),
+    };
+    let missing = |from: &[BrokerId], of: &[BrokerId]| -> Vec<BrokerId> {
+        let missing = from.iter().filter(|one| !of.contains(one));
+        missing.copied().collect()
+    };
+    let mut placement = old.clone();
+    placement.adding = missing(&wanted, &have);
+    placement.removing = missing(&have, &wanted);
+    placement.replicas = wanted;
+    placement.replicas.extend(&placement.removing);
+    placement.before = match placement.is_moving() {
+        true => have,
+        false => Vec::new(),
+    };
+    placement
+}
+
 /// The next step of the first reassignment that can go on.
 pub(super) fn next(image: &Image, standing: Standing<'_>) -> Result<Option<Step>, ControllerError> {
     for topic in image.topics.values() {
         for (partition, placement, stored) in topic.rows() {
-            if placement.adding.is_empty() && placement.removing.is_empty() {
+            if !placement.is_moving() {
                 continue;
             }
             let state = &stored.record.body;
@@ -194,6 +244,7 @@ pub(super) fn next(image: &Image, standing: Standing<'_>) -> Result<Option<Step>
             settled.replicas = staying.copied().collect();
             settled.adding.clear();
             settled.removing.clear();
+            settled.before.clear();
             let moved = Moved::new(image, &topic.name, partition, settled);
             return Ok(moved.map(Step::Placement));
         }

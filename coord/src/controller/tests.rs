@@ -8,6 +8,7 @@ use crate::store::{MemoryStore, NodePath};
 use crate::{limits, paths};
 
 mod producers;
+mod reassignment;
 mod resume;
 
 fn name(text: &str) -> TopicName {

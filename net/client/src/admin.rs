@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use ringlog_record::{BrokerId, Offset, PartitionIndex, TimestampMs};
 use ringlog_wire::{
-    AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
-    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest,
-    DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeTopicRequest,
-    DescribeTopicResponse, DrainBrokerRequest, DrainBrokerResponse, ElectLeadersRequest,
-    ElectLeadersResponse, ErrorCode, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse,
-    ListedOffset, OffsetPosition, Setting, TopicSelection, WatchClusterRequest,
-    WatchClusterResponse,
+    AlterPartitionReassignmentRequest, AlterPartitionReassignmentResponse, AlterTopicRequest,
+    AlterTopicResponse, CreateTopicRequest, CreateTopicResponse, DeleteRecordsPartition,
+    DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest, DeleteTopicResponse,
+    DescribeClusterRequest, DescribeClusterResponse, DescribeTopicRequest, DescribeTopicResponse,
+    DrainBrokerRequest, DrainBrokerResponse, ElectLeadersRequest, ElectLeadersResponse, ErrorCode,
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListedOffset, OffsetPosition,
+    Setting, TopicSelection, WatchClusterRequest, WatchClusterResponse,
 };
 
 use crate::client::{Client, PartitionInfo, TopicInfo};
@@ -34,6 +34,9 @@ pub type DescribedPartition = ringlog_wire::DescribedPartition;
 
 /// A topic with the state of its partitions.
 pub type DescribedTopic = DescribeTopicResponse;
+
+/// The replicas of a partition, and what of them is under way.
+pub type ReassignedPartition = AlterPartitionReassignmentResponse;
 
 /// Administers a cluster.
 #[derive(Clone, Debug)]
@@ -255,6 +258,51 @@ impl Admin {
         let request = ElectLeadersRequest { topic };
         let elected = ask!(self.client.ask_controller(&request), ElectLeadersResponse)?;
         Ok(elected.moved)
+    }
+
+    /// Gives a partition other replicas, the preferred leader first. Brokers that are added catch up before any goes; until
+    /// all of them are in sync, `adding` and `removing` of the answer say what is under way, and the partition is served as
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn reassign_partition(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        replicas: Vec<BrokerId>,
+    ) -> Result<ReassignedPartition, AdminError> {
+        self.alter_reassignment(topic, partition, Some(replicas))
+            .await
+    }
+
+    /// Leaves a partition with the replicas that it had before the reassignment that is under way.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`], with `invalid_request` when none is under way.
+    pub async fn cancel_reassignment(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+    ) -> Result<ReassignedPartition, AdminError> {
+        self.alter_reassignment(topic, partition, None).await
+    }
+
+    async fn alter_reassignment(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        replicas: Option<Vec<BrokerId>>,
+    ) -> Result<ReassignedPartition, AdminError> {
+        let request = AlterPartitionReassignmentRequest {
+            topic: topic.to_owned(),
+            partition,
+            replicas,
+        };
+        let asked = self.client.ask_controller(&request);
+        ask!(asked, AlterPartitionReassignmentResponse)
     }
 
     /// Waits until a broker has another picture of the cluster than `seen`, for as long as `wait` at most; gives the picture

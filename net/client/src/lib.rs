@@ -95,7 +95,8 @@ mod raw;
 pub mod transport;
 
 pub use admin::{
-    Admin, AlteredTopic, CreatedTopic, DescribedPartition, DescribedTopic, TopicSetting,
+    Admin, AlteredTopic, CreatedTopic, DescribedPartition, DescribedTopic, ReassignedPartition,
+    TopicSetting,
 };
 pub use client::{Client, ClientConfig, PartitionInfo, TopicInfo};
 pub use consumer::{Assignment, Consumer, ConsumerConfig, FetchedBatch, OffsetReset, StartAt};

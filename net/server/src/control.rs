@@ -6,6 +6,7 @@
 mod leaders;
 mod member;
 mod producers;
+mod reassignment;
 pub(crate) mod request;
 mod serve;
 mod shards;
@@ -201,6 +202,9 @@ impl<E: Surroundings> Serving<E> {
             }
             ControlRequest::ElectLeaders(topic, answer) => {
                 answer.send(self.elect_leaders(topic).await).ok();
+            }
+            ControlRequest::Reassign(wanted, answer) => {
+                answer.send(self.reassign(wanted).await).ok();
             }
             ControlRequest::InitProducer(answer) => {
                 answer.send(self.init_producer().await).ok();

@@ -1,5 +1,6 @@
 //! One file for each kind of request. A handler takes a verified frame and gives the frame that answers it.
 
+mod alter_partition_reassignment;
 mod alter_topic;
 mod create_topic;
 mod delete_records;
@@ -162,6 +163,9 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
         Api::OffsetFetch => running(offset_fetch::handle(shard, request)),
         Api::DrainBroker => running(drain_broker::handle(shard, request)),
         Api::ElectLeaders => running(elect_leaders::handle(shard, request)),
+        Api::AlterPartitionReassignment => {
+            running(alter_partition_reassignment::handle(shard, request))
+        }
         Api::WatchCluster => running(watch_cluster::handle(Rc::clone(session), request)),
         Api::DescribeTopic => running(describe_topic::handle(shard, request)),
     }

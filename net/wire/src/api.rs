@@ -100,6 +100,8 @@ apis! {
     DrainBroker = 16, "drain_broker";
     /// Has the preferred brokers lead again.
     ElectLeaders = 17, "elect_leaders";
+    /// Gives a partition other replicas, or stops doing so.
+    AlterPartitionReassignment = 18, "alter_partition_reassignment";
 }
 
 impl Api {

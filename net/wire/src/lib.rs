@@ -54,6 +54,9 @@ pub use decode::DecodeError;
 pub use encoder::{EncodeError, Encoder, Message};
 pub use error_code::ErrorCode;
 pub use frame::{Body, CorrelationId, Direction, FrameError, FrameHeader};
+pub use messages::alter_partition_reassignment::{
+    AlterPartitionReassignmentRequest, AlterPartitionReassignmentResponse,
+};
 pub use messages::alter_topic::{AlterTopicRequest, AlterTopicResponse};
 pub use messages::create_topic::{CreateTopicRequest, CreateTopicResponse};
 pub use messages::delete_records::{

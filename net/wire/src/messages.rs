@@ -3,6 +3,7 @@
 //! Administration decodes into owned structs. Produce and fetch decode into views that borrow the body, and encode
 //! from drafts that borrow what they are made of.
 
+pub(crate) mod alter_partition_reassignment;
 pub(crate) mod alter_topic;
 pub(crate) mod create_topic;
 pub(crate) mod delete_records;

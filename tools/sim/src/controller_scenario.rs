@@ -261,7 +261,11 @@ impl Run {
                     .map(|one| (first + one) % brokers + 1)
                     .collect();
                 let replicas = replicas.into_iter().map(BrokerId::new).collect();
-                life.reassign(now_s, &name, replicas);
+                let wanted = match others % 4 {
+                    0 => Reassignment::Cancel,
+                    _ => Reassignment::To(replicas),
+                };
+                life.reassign(now_s, &name, wanted);
             }
             _ => life.elect_or_drain(now_s, others.is_multiple_of(2)),
         }

@@ -6,13 +6,14 @@ use ringlog_record::{BrokerId, PartitionIndex};
 
 use super::{Action, Answer, Job, Machine, Next, Tell, Write, life_of};
 use crate::config::ConfigChanges;
+use crate::controller::PartitionAssignment;
 use crate::controller::alterations::{AlterationRefused, PartitionAlteration};
 use crate::controller::error::{
     AlterTopicError, ControllerError, CreateTopicError, DeleteTopicError, DrainError,
 };
 use crate::controller::image::{Deleting, Topic};
+use crate::controller::reassignment::{self, Reassignment};
 use crate::controller::topics::{self, NewTopic};
-use crate::controller::{PartitionAssignment, reassignment};
 use crate::omit::Step;
 use crate::records::{BrokerState, TopicState};
 use crate::topic_name::TopicName;
@@ -172,9 +173,9 @@ impl Machine {
         &mut self,
         name: &TopicName,
         partition: PartitionIndex,
-        replicas: Vec<BrokerId>,
+        wanted: Reassignment,
     ) -> Result<Action, ControllerError> {
-        match reassignment::begin(&self.image, self.standing(), name, partition, replicas) {
+        match reassignment::begin(&self.image, self.standing(), name, partition, wanted) {
             Ok(Some(moved)) => {
                 let write = moved.write()?;
                 Ok(self.begin(Job::Reassigned(moved), write))

@@ -3,9 +3,9 @@
 use futures_channel::oneshot;
 use ringlog_record::BrokerId;
 use ringlog_wire::{
-    AlterTopicRequest, AlterTopicResponse, CreateTopicRequest, CreateTopicResponse,
-    DeleteTopicResponse, DescribeTopicResponse, DrainBrokerResponse, ElectLeadersResponse,
-    InitProducerResponse,
+    AlterPartitionReassignmentRequest, AlterPartitionReassignmentResponse, AlterTopicRequest,
+    AlterTopicResponse, CreateTopicRequest, CreateTopicResponse, DeleteTopicResponse,
+    DescribeTopicResponse, DrainBrokerResponse, ElectLeadersResponse, InitProducerResponse,
 };
 
 use crate::broker::{Health, ShardSlow};
@@ -32,6 +32,11 @@ pub(crate) enum ControlRequest {
     DrainBroker(BrokerId, Answer<DrainBrokerResponse>),
     /// Have the preferred brokers lead, of one topic or of all.
     ElectLeaders(Option<String>, Answer<ElectLeadersResponse>),
+    /// Give a partition other replicas, or stop doing so.
+    Reassign(
+        AlterPartitionReassignmentRequest,
+        Answer<AlterPartitionReassignmentResponse>,
+    ),
     /// Hand out the id of an idempotent producer.
     InitProducer(Answer<InitProducerResponse>),
     /// What the shards have counted.
@@ -57,6 +62,7 @@ impl ControlRequest {
             Self::MakeGroups(answer) => drop(answer.send(Err(failure))),
             Self::DrainBroker(_, answer) => drop(answer.send(Err(failure))),
             Self::ElectLeaders(_, answer) => drop(answer.send(Err(failure))),
+            Self::Reassign(_, answer) => drop(answer.send(Err(failure))),
             Self::InitProducer(answer) => drop(answer.send(Err(failure))),
             // Without an answer, the handle says that the broker has stopped.
             Self::Metrics(_) | Self::Slow(_) | Self::Health(_) => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringlog_coord::config::{ConfigChanges, ConfigEntry};
 use ringlog_coord::controller::{
     AlterTopicError, Controller, ControllerError, CreateTopicError, CreatedTopic, DeleteTopicError,
-    DrainError, NewTopic, PartitionAssignment,
+    DrainError, NewTopic, PartitionAssignment, ReassignError,
 };
 use ringlog_coord::groups::GROUPS_TOPIC;
 use ringlog_coord::limits::GROUPS_PARTITIONS;
@@ -61,7 +61,8 @@ governed!(
     CreateTopicError,
     DeleteTopicError,
     AlterTopicError,
-    DrainError
+    DrainError,
+    ReassignError
 );
 
 impl From<ControllerError> for Governed {
@@ -452,6 +453,8 @@ impl<E: Surroundings> Serving<E> {
                     .map_or(0, |one| u32::try_from(one.segments).unwrap_or(u32::MAX)),
                 durability: status.map(|one| durability_word(one.durability).to_owned()),
                 own_durability: one.durability,
+                adding: one.adding,
+                removing: one.removing,
             }
         });
         Ok(DescribeTopicResponse {

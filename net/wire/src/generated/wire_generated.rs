@@ -4798,6 +4798,8 @@ impl<'a> DescribedPartition<'a> {
   pub const VT_SEGMENTS: ::flatbuffers::VOffsetT = 24;
   pub const VT_DURABILITY: ::flatbuffers::VOffsetT = 26;
   pub const VT_OWN_DURABILITY: ::flatbuffers::VOffsetT = 28;
+  pub const VT_ADDING: ::flatbuffers::VOffsetT = 30;
+  pub const VT_REMOVING: ::flatbuffers::VOffsetT = 32;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -4811,6 +4813,8 @@ impl<'a> DescribedPartition<'a> {
     let mut builder = DescribedPartitionBuilder::new(_fbb);
     builder.add_size_bytes(args.size_bytes);
     builder.add_log_end(args.log_end);
+    if let Some(x) = args.removing { builder.add_removing(x); }
+    if let Some(x) = args.adding { builder.add_adding(x); }
     if let Some(x) = args.own_durability { builder.add_own_durability(x); }
     if let Some(x) = args.durability { builder.add_durability(x); }
     builder.add_segments(args.segments);
@@ -4920,6 +4924,22 @@ impl<'a> DescribedPartition<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(DescribedPartition::VT_OWN_DURABILITY, None)}
   }
+  /// Replicas that are being added; none without a reassignment.
+  #[inline]
+  pub fn adding(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(DescribedPartition::VT_ADDING, None)}
+  }
+  /// Replicas that are to go once those are in sync.
+  #[inline]
+  pub fn removing(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(DescribedPartition::VT_REMOVING, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for DescribedPartition<'_> {
@@ -4941,6 +4961,8 @@ impl ::flatbuffers::Verifiable for DescribedPartition<'_> {
      .visit_field::<u32>("segments", Self::VT_SEGMENTS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("durability", Self::VT_DURABILITY, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("own_durability", Self::VT_OWN_DURABILITY, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("adding", Self::VT_ADDING, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("removing", Self::VT_REMOVING, false)?
      .finish();
     Ok(())
   }
@@ -4959,6 +4981,8 @@ pub struct DescribedPartitionArgs<'a> {
     pub segments: u32,
     pub durability: Option<::flatbuffers::WIPOffset<&'a str>>,
     pub own_durability: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub adding: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+    pub removing: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
 }
 impl<'a> Default for DescribedPartitionArgs<'a> {
   #[inline]
@@ -4977,6 +5001,8 @@ impl<'a> Default for DescribedPartitionArgs<'a> {
       segments: 0,
       durability: None,
       own_durability: None,
+      adding: None,
+      removing: None,
     }
   }
 }
@@ -5039,6 +5065,14 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> DescribedPartitionBuilder<'a,
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(DescribedPartition::VT_OWN_DURABILITY, own_durability);
   }
   #[inline]
+  pub fn add_adding(&mut self, adding: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(DescribedPartition::VT_ADDING, adding);
+  }
+  #[inline]
+  pub fn add_removing(&mut self, removing: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(DescribedPartition::VT_REMOVING, removing);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> DescribedPartitionBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     DescribedPartitionBuilder {
@@ -5069,6 +5103,8 @@ impl ::core::fmt::Debug for DescribedPartition<'_> {
       ds.field("segments", &self.segments());
       ds.field("durability", &self.durability());
       ds.field("own_durability", &self.own_durability());
+      ds.field("adding", &self.adding());
+      ds.field("removing", &self.removing());
       ds.finish()
   }
 }
@@ -7959,6 +7995,271 @@ impl ::core::fmt::Debug for ElectLeadersResponse<'_> {
   fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
     let mut ds = f.debug_struct("ElectLeadersResponse");
       ds.field("moved", &self.moved());
+      ds.finish()
+  }
+}
+pub enum AlterPartitionReassignmentRequestOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct AlterPartitionReassignmentRequest<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for AlterPartitionReassignmentRequest<'a> {
+  type Inner = AlterPartitionReassignmentRequest<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> AlterPartitionReassignmentRequest<'a> {
+  pub const VT_TOPIC: ::flatbuffers::VOffsetT = 4;
+  pub const VT_PARTITION: ::flatbuffers::VOffsetT = 6;
+  pub const VT_REPLICAS: ::flatbuffers::VOffsetT = 8;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    AlterPartitionReassignmentRequest { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args AlterPartitionReassignmentRequestArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<AlterPartitionReassignmentRequest<'bldr>> {
+    let mut builder = AlterPartitionReassignmentRequestBuilder::new(_fbb);
+    if let Some(x) = args.replicas { builder.add_replicas(x); }
+    builder.add_partition(args.partition);
+    if let Some(x) = args.topic { builder.add_topic(x); }
+    builder.finish()
+  }
+
+
+  #[inline]
+  pub fn topic(&self) -> &'a str {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<&str>>(AlterPartitionReassignmentRequest::VT_TOPIC, None).unwrap()}
+  }
+  #[inline]
+  pub fn partition(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(AlterPartitionReassignmentRequest::VT_PARTITION, Some(0)).unwrap()}
+  }
+  /// The brokers that are to have it, the preferred leader first. Without, the reassignment that is under way is cancelled.
+  #[inline]
+  pub fn replicas(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(AlterPartitionReassignmentRequest::VT_REPLICAS, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for AlterPartitionReassignmentRequest<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<&str>>("topic", Self::VT_TOPIC, true)?
+     .visit_field::<u32>("partition", Self::VT_PARTITION, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("replicas", Self::VT_REPLICAS, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct AlterPartitionReassignmentRequestArgs<'a> {
+    pub topic: Option<::flatbuffers::WIPOffset<&'a str>>,
+    pub partition: u32,
+    pub replicas: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+}
+impl<'a> Default for AlterPartitionReassignmentRequestArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    AlterPartitionReassignmentRequestArgs {
+      topic: None, // required field
+      partition: 0,
+      replicas: None,
+    }
+  }
+}
+
+pub struct AlterPartitionReassignmentRequestBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> AlterPartitionReassignmentRequestBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_topic(&mut self, topic: ::flatbuffers::WIPOffset<&'b  str>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(AlterPartitionReassignmentRequest::VT_TOPIC, topic);
+  }
+  #[inline]
+  pub fn add_partition(&mut self, partition: u32) {
+    self.fbb_.push_slot::<u32>(AlterPartitionReassignmentRequest::VT_PARTITION, partition, 0);
+  }
+  #[inline]
+  pub fn add_replicas(&mut self, replicas: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(AlterPartitionReassignmentRequest::VT_REPLICAS, replicas);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> AlterPartitionReassignmentRequestBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    AlterPartitionReassignmentRequestBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<AlterPartitionReassignmentRequest<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    self.fbb_.required(o, AlterPartitionReassignmentRequest::VT_TOPIC,"topic");
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for AlterPartitionReassignmentRequest<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("AlterPartitionReassignmentRequest");
+      ds.field("topic", &self.topic());
+      ds.field("partition", &self.partition());
+      ds.field("replicas", &self.replicas());
+      ds.finish()
+  }
+}
+pub enum AlterPartitionReassignmentResponseOffset {}
+#[derive(Copy, Clone, PartialEq)]
+
+pub struct AlterPartitionReassignmentResponse<'a> {
+  pub _tab: ::flatbuffers::Table<'a>,
+}
+
+impl<'a> ::flatbuffers::Follow<'a> for AlterPartitionReassignmentResponse<'a> {
+  type Inner = AlterPartitionReassignmentResponse<'a>;
+  #[inline]
+  unsafe fn follow(buf: &'a [u8], loc: usize) -> Self::Inner {
+    Self { _tab: unsafe { ::flatbuffers::Table::new(buf, loc) } }
+  }
+}
+
+impl<'a> AlterPartitionReassignmentResponse<'a> {
+  pub const VT_REPLICAS: ::flatbuffers::VOffsetT = 4;
+  pub const VT_ADDING: ::flatbuffers::VOffsetT = 6;
+  pub const VT_REMOVING: ::flatbuffers::VOffsetT = 8;
+
+  #[inline]
+  pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
+    AlterPartitionReassignmentResponse { _tab: table }
+  }
+  #[allow(unused_mut)]
+  pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
+    _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
+    args: &'args AlterPartitionReassignmentResponseArgs<'args>
+  ) -> ::flatbuffers::WIPOffset<AlterPartitionReassignmentResponse<'bldr>> {
+    let mut builder = AlterPartitionReassignmentResponseBuilder::new(_fbb);
+    if let Some(x) = args.removing { builder.add_removing(x); }
+    if let Some(x) = args.adding { builder.add_adding(x); }
+    if let Some(x) = args.replicas { builder.add_replicas(x); }
+    builder.finish()
+  }
+
+
+  /// Its replicas now; while it is under way, those that are to stay before those that are to go.
+  #[inline]
+  pub fn replicas(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(AlterPartitionReassignmentResponse::VT_REPLICAS, None)}
+  }
+  /// Those of them that are waited for.
+  #[inline]
+  pub fn adding(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(AlterPartitionReassignmentResponse::VT_ADDING, None)}
+  }
+  /// Those of them that are to go once the others are in sync.
+  #[inline]
+  pub fn removing(&self) -> Option<::flatbuffers::Vector<'a, u32>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, u32>>>(AlterPartitionReassignmentResponse::VT_REMOVING, None)}
+  }
+}
+
+impl ::flatbuffers::Verifiable for AlterPartitionReassignmentResponse<'_> {
+  #[inline]
+  fn run_verifier(
+    v: &mut ::flatbuffers::Verifier, pos: usize
+  ) -> Result<(), ::flatbuffers::InvalidFlatbuffer> {
+    v.visit_table(pos)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("replicas", Self::VT_REPLICAS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("adding", Self::VT_ADDING, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, u32>>>("removing", Self::VT_REMOVING, false)?
+     .finish();
+    Ok(())
+  }
+}
+pub struct AlterPartitionReassignmentResponseArgs<'a> {
+    pub replicas: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+    pub adding: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+    pub removing: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, u32>>>,
+}
+impl<'a> Default for AlterPartitionReassignmentResponseArgs<'a> {
+  #[inline]
+  fn default() -> Self {
+    AlterPartitionReassignmentResponseArgs {
+      replicas: None,
+      adding: None,
+      removing: None,
+    }
+  }
+}
+
+pub struct AlterPartitionReassignmentResponseBuilder<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> {
+  fbb_: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>,
+  start_: ::flatbuffers::WIPOffset<::flatbuffers::TableUnfinishedWIPOffset>,
+}
+impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> AlterPartitionReassignmentResponseBuilder<'a, 'b, A> {
+  #[inline]
+  pub fn add_replicas(&mut self, replicas: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(AlterPartitionReassignmentResponse::VT_REPLICAS, replicas);
+  }
+  #[inline]
+  pub fn add_adding(&mut self, adding: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(AlterPartitionReassignmentResponse::VT_ADDING, adding);
+  }
+  #[inline]
+  pub fn add_removing(&mut self, removing: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , u32>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(AlterPartitionReassignmentResponse::VT_REMOVING, removing);
+  }
+  #[inline]
+  pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> AlterPartitionReassignmentResponseBuilder<'a, 'b, A> {
+    let start = _fbb.start_table();
+    AlterPartitionReassignmentResponseBuilder {
+      fbb_: _fbb,
+      start_: start,
+    }
+  }
+  #[inline]
+  pub fn finish(self) -> ::flatbuffers::WIPOffset<AlterPartitionReassignmentResponse<'a>> {
+    let o = self.fbb_.end_table(self.start_);
+    ::flatbuffers::WIPOffset::new(o.value())
+  }
+}
+
+impl ::core::fmt::Debug for AlterPartitionReassignmentResponse<'_> {
+  fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+    let mut ds = f.debug_struct("AlterPartitionReassignmentResponse");
+      ds.field("replicas", &self.replicas());
+      ds.field("adding", &self.adding());
+      ds.field("removing", &self.removing());
       ds.finish()
   }
 }

@@ -104,6 +104,10 @@ pub struct DescribedPartition {
     pub durability: Option<String>,
     /// The durability that the partition has for itself; that of the topic without.
     pub own_durability: Option<String>,
+    /// Replicas that are being added by a reassignment.
+    pub adding: Vec<BrokerId>,
+    /// Replicas that are to go once those are in sync.
+    pub removing: Vec<BrokerId>,
 }
 
 impl DescribeTopicResponse {
@@ -138,6 +142,8 @@ fn read_partition(partition: fbs::DescribedPartition<'_>) -> DescribedPartition 
         segments: partition.segments(),
         durability: partition.durability().map(str::to_owned),
         own_durability: partition.own_durability().map(str::to_owned),
+        adding: read_brokers(partition.adding()),
+        removing: read_brokers(partition.removing()),
     }
 }
 
@@ -159,6 +165,11 @@ impl Build for DescribeTopicResponse {
             };
             let durability = shared(&partition.durability);
             let own_durability = shared(&partition.own_durability);
+            let mut brokers = |brokers: &[BrokerId]| {
+                (!brokers.is_empty()).then(|| write_brokers(builder, brokers))
+            };
+            let adding = brokers(&partition.adding);
+            let removing = brokers(&partition.removing);
             let args = fbs::DescribedPartitionArgs {
                 partition: partition.partition.get(),
                 error: partition.error.to_wire(),
@@ -173,6 +184,8 @@ impl Build for DescribeTopicResponse {
                 segments: partition.segments,
                 durability,
                 own_durability,
+                adding,
+                removing,
             };
             fbs::DescribedPartition::create(builder, &args)
         });

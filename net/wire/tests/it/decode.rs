@@ -31,6 +31,11 @@ pub(crate) fn any(api: Api, body: Body<'_>) -> Result<(), DecodeError> {
         Api::OffsetFetch => decode_as!(body, OffsetFetchRequest, OffsetFetchResponse),
         Api::DrainBroker => decode_as!(body, DrainBrokerRequest, DrainBrokerResponse),
         Api::ElectLeaders => decode_as!(body, ElectLeadersRequest, ElectLeadersResponse),
+        Api::AlterPartitionReassignment => decode_as!(
+            body,
+            AlterPartitionReassignmentRequest,
+            AlterPartitionReassignmentResponse
+        ),
         Api::WatchCluster => decode_as!(body, WatchClusterRequest, WatchClusterResponse),
     }
 }

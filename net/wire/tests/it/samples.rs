@@ -709,6 +709,8 @@ fn describe(samples: &mut Vec<Sample>) {
             segments: 12,
             durability: None,
             own_durability: None,
+            adding: Vec::new(),
+            removing: Vec::new(),
         }],
     };
     owned(
@@ -724,6 +726,17 @@ fn describe(samples: &mut Vec<Sample>) {
     owned(
         samples,
         "describe_topic_response_with_durability",
+        &response,
+        DescribeTopicResponse::decode,
+    );
+    for partition in &mut response.partitions {
+        partition.replicas = vec![BrokerId::new(2), BrokerId::new(1)];
+        partition.adding = vec![BrokerId::new(2)];
+        partition.removing = vec![BrokerId::new(1)];
+    }
+    owned(
+        samples,
+        "describe_topic_response_reassigned",
         &response,
         DescribeTopicResponse::decode,
     );
@@ -818,6 +831,41 @@ fn describe(samples: &mut Vec<Sample>) {
         &response,
         ElectLeadersResponse::decode,
     );
+    reassignment(samples);
+}
+
+fn reassignment(samples: &mut Vec<Sample>) {
+    let brokers = |ids: &[u32]| ids.iter().copied().map(BrokerId::new).collect::<Vec<_>>();
+    for (name, replicas) in [
+        (
+            "alter_partition_reassignment_request",
+            Some(brokers(&[2, 3])),
+        ),
+        ("alter_partition_reassignment_request_to_cancel", None),
+    ] {
+        let request = AlterPartitionReassignmentRequest {
+            topic: "orders".to_owned(),
+            partition: PartitionIndex::new(3),
+            replicas,
+        };
+        owned(
+            samples,
+            name,
+            &request,
+            AlterPartitionReassignmentRequest::decode,
+        );
+    }
+    let response = AlterPartitionReassignmentResponse {
+        replicas: brokers(&[2, 3, 1]),
+        adding: brokers(&[3]),
+        removing: brokers(&[1]),
+    };
+    owned(
+        samples,
+        "alter_partition_reassignment_response",
+        &response,
+        AlterPartitionReassignmentResponse::decode,
+    );
 }
 
 /// Decodes the frame as whatever it says it is, to the last field; true when all of it is valid.
@@ -859,6 +907,12 @@ pub(crate) fn decode_body(api: Api, direction: Direction, body: Body<'_>) -> boo
         (Api::DrainBroker, Direction::Response) => DrainBrokerResponse::decode(body).is_ok(),
         (Api::ElectLeaders, Direction::Request) => ElectLeadersRequest::decode(body).is_ok(),
         (Api::ElectLeaders, Direction::Response) => ElectLeadersResponse::decode(body).is_ok(),
+        (Api::AlterPartitionReassignment, Direction::Request) => {
+            AlterPartitionReassignmentRequest::decode(body).is_ok()
+        }
+        (Api::AlterPartitionReassignment, Direction::Response) => {
+            AlterPartitionReassignmentResponse::decode(body).is_ok()
+        }
         (Api::WatchCluster, Direction::Request) => WatchClusterRequest::decode(body).is_ok(),
         (Api::WatchCluster, Direction::Response) => WatchClusterResponse::decode(body).is_ok(),
         (Api::DeleteTopic, Direction::Request) => DeleteTopicRequest::decode(body).is_ok(),

@@ -7,18 +7,18 @@ use ringlog_wire::limits::{
     ERROR_MESSAGE_BYTES_MAX, GROUP_ID_BYTES_MAX, HEADER_BYTES, REQUEST_PARTITIONS_MAX,
 };
 use ringlog_wire::{
-    AlterTopicRequest, AlterTopicResponse, Api, Body, CorrelationId, CreateTopicRequest,
-    CreateTopicResponse, DecodeError, DeleteRecordsRequest, DeleteRecordsResponse,
-    DeleteTopicRequest, DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse,
-    DescribeTopicRequest, DescribeTopicResponse, Direction, DrainBrokerRequest,
-    DrainBrokerResponse, ElectLeadersRequest, ElectLeadersResponse, EncodeError, Encoder,
-    ErrorResponse, FetchPartition, FetchRequest, FetchRequestDraft, FetchResponse,
-    FetchResponseDraft, FetchedPartition, FrameHeader, HelloRequest, HelloResponse,
-    InitProducerRequest, InitProducerResponse, ListOffsetsRequest, ListOffsetsResponse, Message,
-    MetadataRequest, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
-    OffsetFetchRequest, OffsetFetchResponse, ProducePartition, ProduceRequest, ProduceRequestDraft,
-    ProduceResponse, ProduceResponseDraft, ProducedPartition, WatchClusterRequest,
-    WatchClusterResponse, frame,
+    AlterPartitionReassignmentRequest, AlterPartitionReassignmentResponse, AlterTopicRequest,
+    AlterTopicResponse, Api, Body, CorrelationId, CreateTopicRequest, CreateTopicResponse,
+    DecodeError, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest,
+    DeleteTopicResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeTopicRequest,
+    DescribeTopicResponse, Direction, DrainBrokerRequest, DrainBrokerResponse, ElectLeadersRequest,
+    ElectLeadersResponse, EncodeError, Encoder, ErrorResponse, FetchPartition, FetchRequest,
+    FetchRequestDraft, FetchResponse, FetchResponseDraft, FetchedPartition, FrameHeader,
+    HelloRequest, HelloResponse, InitProducerRequest, InitProducerResponse, ListOffsetsRequest,
+    ListOffsetsResponse, Message, MetadataRequest, MetadataResponse, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, ProducePartition,
+    ProduceRequest, ProduceRequestDraft, ProduceResponse, ProduceResponseDraft, ProducedPartition,
+    WatchClusterRequest, WatchClusterResponse, frame,
 };
 
 use super::unsealed;
@@ -108,6 +108,12 @@ fn decode(api: Api, direction: Direction, body: Body<'_>) -> bool {
         (Api::DrainBroker, Direction::Response) => owned(body, DrainBrokerResponse::decode),
         (Api::ElectLeaders, Direction::Request) => owned(body, ElectLeadersRequest::decode),
         (Api::ElectLeaders, Direction::Response) => owned(body, ElectLeadersResponse::decode),
+        (Api::AlterPartitionReassignment, Direction::Request) => {
+            owned(body, AlterPartitionReassignmentRequest::decode)
+        }
+        (Api::AlterPartitionReassignment, Direction::Response) => {
+            owned(body, AlterPartitionReassignmentResponse::decode)
+        }
         (Api::WatchCluster, Direction::Request) => owned(body, WatchClusterRequest::decode),
         (Api::WatchCluster, Direction::Response) => owned(body, WatchClusterResponse::decode),
     }

@@ -41,6 +41,11 @@ Examples:
   ringlog topic alter events --config retention_ms=default
   ringlog topic alter events --partition 0 --config durability=async";
 
+pub(super) const TOPIC_REASSIGN: &str = "\
+Examples:
+  ringlog topic reassign events --partition 0 --replicas 2
+  ringlog topic reassign events --partition 0 --cancel";
+
 pub(super) const TOPIC_DELETE: &str = "\
 Examples:
   ringlog topic delete events";

@@ -67,6 +67,35 @@ pub(crate) enum TopicCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Give a partition other brokers, or stop doing so
+    ///
+    /// A broker that is added has to catch up before any other gives the partition up; until then it is served as before.
+    /// Records are not copied between brokers yet: a reassignment to a broker without them stays under way until it is
+    /// cancelled.
+    #[command(after_help = examples::TOPIC_REASSIGN)]
+    Reassign {
+        /// Name of the topic
+        name: String,
+        /// The partition
+        #[arg(long, value_name = "N")]
+        partition: u32,
+        /// Numbers of the brokers that are to have it, with commas between; the first one is to lead it
+        #[arg(
+            long,
+            value_name = "BROKER,…",
+            value_delimiter = ',',
+            required_unless_present = "cancel",
+            conflicts_with = "cancel"
+        )]
+        replicas: Vec<u32>,
+        /// Leave it where it was before the reassignment that is under way
+        #[arg(long)]
+        cancel: bool,
+        #[command(flatten)]
+        bootstrap: Bootstrap,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Delete a topic and all its records
     #[command(after_help = examples::TOPIC_DELETE)]
     Delete {

@@ -2,6 +2,7 @@
 
 mod describe;
 mod offsets;
+mod reassign;
 
 use ringlog_client::{Admin, ClientError, ErrorCode, TopicInfo, TopicSetting};
 use ringlog_record::PartitionIndex;
@@ -116,6 +117,15 @@ pub(crate) async fn run(command: TopicCommand) -> Result<(), CommandError> {
                 })),
             }
         }
+        TopicCommand::Reassign {
+            name,
+            partition,
+            replicas,
+            // Without replicas, which the command line sees to.
+            cancel: _,
+            bootstrap,
+            output,
+        } => reassign::run(&name, partition, &replicas, &bootstrap, output.form).await?,
         TopicCommand::Delete {
             name,
             bootstrap,

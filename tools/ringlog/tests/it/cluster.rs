@@ -1,5 +1,7 @@
 //! Three brokers, one cluster, a real ZooKeeper: what users see when brokers come and go.
 
+mod reassign;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

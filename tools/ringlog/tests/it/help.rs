@@ -37,6 +37,7 @@ fn every_command_explains_itself() {
         &["topic", "list"],
         &["topic", "describe"],
         &["topic", "alter"],
+        &["topic", "reassign"],
         &["topic", "delete"],
         &["topic", "offsets"],
         &["topic", "delete-records"],

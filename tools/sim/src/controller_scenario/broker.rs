@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ringlog_coord::config::ConfigChanges;
 use ringlog_coord::controller::{
-    BrokerStart, Controller, ControllerError, NewTopic, PartitionAlteration, ReplacedDirectory,
-    register, report,
+    BrokerStart, Controller, ControllerError, NewTopic, PartitionAlteration, Reassignment,
+    ReplacedDirectory, register, report,
 };
 use ringlog_coord::ids::{BrokerEpoch, DirectoryId, Incarnation, Revision};
 use ringlog_coord::observer::Observer;
@@ -262,11 +262,11 @@ impl Life {
         );
     }
 
-    pub(super) fn reassign(&mut self, now_s: u64, name: &TopicName, replicas: Vec<BrokerId>) {
+    pub(super) fn reassign(&mut self, now_s: u64, name: &TopicName, wanted: Reassignment) {
         let time = Duration::from_secs(now_s);
         let partition = PartitionIndex::new(0);
         self.with(
-            |controller| match now(controller.reassign(time, name, partition, replicas)) {
+            |controller| match now(controller.reassign(time, name, partition, wanted)) {
                 Some(Err(ringlog_coord::controller::ReassignError::Controller(error))) => {
                     Err(Some(error))
                 }

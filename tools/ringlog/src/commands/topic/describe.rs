@@ -3,6 +3,7 @@
 use ringlog_client::{DescribedPartition, DescribedTopic, ErrorCode};
 use serde_json::json;
 
+use super::reassign::{ids, under_way};
 use super::{config_json, print_settings};
 use crate::output::{
     Format, Mood, bytes, coloured, counted, numbers, outln, print_json, print_table, words,
@@ -35,6 +36,10 @@ fn json(topic: &DescribedTopic) {
             "segments": one.segments,
             "durability": one.durability,
             "own_durability": one.own_durability,
+            "replicas": ids(&one.replicas),
+            "isr": ids(&one.isr),
+            "adding": ids(&one.adding),
+            "removing": ids(&one.removing),
             "error": (one.error != ErrorCode::None).then(|| one.error.name()),
             "message": one.message,
         })
@@ -98,6 +103,15 @@ fn table(topic: &DescribedTopic) {
             ]
         }),
     );
+    for one in partitions {
+        if !one.adding.is_empty() || !one.removing.is_empty() {
+            let under_way = under_way(&one.adding, &one.removing);
+            outln!(
+                "\npartition {} is being reassigned: {under_way}",
+                one.partition
+            );
+        }
+    }
     outln!();
     print_settings(&topic.settings);
 }
