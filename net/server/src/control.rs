@@ -29,6 +29,7 @@ use ringlog_coord::directory::DataDirError;
 use ringlog_coord::lease::{Lease, ThinMargin};
 use ringlog_coord::store::{MetadataStore, Session};
 use ringlog_reactor::mailbox;
+use ringlog_wire::ErrorCode;
 
 use self::member::{Member, Served};
 use self::producers::ProducerIds;
@@ -39,6 +40,7 @@ use self::waiting::Waiting;
 use crate::broker::{BrokerConfig, Health, OfflinePartition, ShardSlow};
 use crate::cluster_view::{BrokerView, ClusterView};
 use crate::connection::SOFTWARE;
+use crate::failure::Failure;
 use crate::shard::command::ShardCommand;
 use crate::slow::SlowRequest;
 
@@ -197,6 +199,7 @@ impl<E: Surroundings> Serving<E> {
                 answer.send(self.describe_topic(&name).await).ok();
             }
             ControlRequest::MakeGroups(answer) => self.make_groups(answer).await,
+            ControlRequest::CheckSight(answer) => drop(answer.send(self.check_sight())),
             ControlRequest::DrainBroker(broker, answer) => {
                 answer.send(self.drain_broker(broker).await).ok();
             }
@@ -220,6 +223,17 @@ impl<E: Surroundings> Serving<E> {
             }
             ControlRequest::Shutdown(_) => {}
         }
+    }
+
+    /// Refuses while others may have changed what this broker would not have seen.
+    fn check_sight(&self) -> Result<(), Failure> {
+        let is_lease_valid = self.is_joined() && self.lease.is_valid(self.surroundings.now());
+        // Nobody else changes a store of this broker's own.
+        if self.is_store_local() || (is_lease_valid && self.retry_at.is_none()) {
+            return Ok(());
+        }
+        let message = "the broker has not reached the metadata store lately, and cannot say; ask another one, or again";
+        Err(Failure::new(ErrorCode::NotController, message))
     }
 
     /// A random number.

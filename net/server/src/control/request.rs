@@ -28,6 +28,8 @@ pub(crate) enum ControlRequest {
     DescribeTopic(String, Answer<DescribeTopicResponse>),
     /// Make the topic in which groups are kept, if it is not there.
     MakeGroups(Answer<()>),
+    /// Say whether what this broker has seen of the cluster is all that there is.
+    CheckSight(Answer<()>),
     /// Have a broker lead nothing that another one can.
     DrainBroker(BrokerId, Answer<DrainBrokerResponse>),
     /// Have the preferred brokers lead, of one topic or of all.
@@ -60,6 +62,7 @@ impl ControlRequest {
             Self::AlterTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::DescribeTopic(_, answer) => drop(answer.send(Err(failure))),
             Self::MakeGroups(answer) => drop(answer.send(Err(failure))),
+            Self::CheckSight(answer) => drop(answer.send(Err(failure))),
             Self::DrainBroker(_, answer) => drop(answer.send(Err(failure))),
             Self::ElectLeaders(_, answer) => drop(answer.send(Err(failure))),
             Self::Reassign(_, answer) => drop(answer.send(Err(failure))),

@@ -7,6 +7,7 @@ use ringlog_wire::{CommittedOffset, OffsetFetchRequest, OffsetFetchResponse};
 
 use super::groups::{check_here, coordinator_of, group_of, states_of};
 use super::{Outcome, Request};
+use crate::control::request::ControlRequest;
 use crate::failure::Failure;
 use crate::shard::Shard;
 use crate::shard::groups::{OffsetsRead, OffsetsWanted};
@@ -16,8 +17,11 @@ pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
     let wanted = OffsetFetchRequest::decode(request.body()?)?;
     let group = group_of(&wanted.group)?;
     let read = match coordinator_of(&shard, &group) {
-        // No group has committed anything.
-        None => nothing(wanted.partitions.unwrap_or_default()),
+        // No group has committed anything, if this broker would know.
+        None => {
+            shard.ask(ControlRequest::CheckSight).await?;
+            nothing(wanted.partitions.unwrap_or_default())
+        }
         Some(coordinator) => {
             check_here(&shard, coordinator)?;
             let wanted = OffsetsWanted {

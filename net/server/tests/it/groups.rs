@@ -112,6 +112,30 @@ fn what_a_group_commits_is_found_again_over_every_shard_and_apart_from_other_gro
 }
 
 #[test]
+fn a_broker_that_is_cut_off_does_not_say_that_a_group_has_committed_nothing() {
+    const SESSION: Duration = Duration::from_secs(6);
+    let world = World::new(77, 2);
+    let (_running, session) = world.start_with_timeout(SESSION);
+    world.client(move |reactor| async move {
+        let (mut client, _) = Client::connect(&reactor, None).await;
+        let request = OffsetFetchRequest {
+            group: "mail".to_owned(),
+            partitions: None,
+        };
+        assert_eq!(client.call(&request, &[]).await.refusal(), None);
+        session.disconnect();
+        reactor.sleep(SESSION / 2).await;
+        // Another one may have made the topic of groups by now, and taken commits.
+        let refused = client.call(&request, &[]).await.refusal();
+        let code = refused.map(|refused| refused.code);
+        assert_eq!(code, Some(ErrorCode::NotController));
+        session.reconnect();
+        reactor.sleep(SESSION).await;
+        assert_eq!(client.call(&request, &[]).await.refusal(), None);
+    });
+}
+
+#[test]
 fn the_topic_of_groups_is_out_of_reach_and_out_of_sight() {
     let world = World::new(71, 2);
     world.start();

@@ -70,6 +70,23 @@ impl World {
     }
 
     pub(crate) fn try_start_with(&self, config: BrokerConfig) -> Result<Running, BrokerError> {
+        self.try_start_in(self.store.new_session(), config)
+    }
+
+    /// Starts a broker in a session that ends so long after its last contact, as one of a cluster has; gives that, too.
+    pub(crate) fn start_with_timeout(&self, timeout: Duration) -> (Running, MemoryStore) {
+        let session = self.store.another_session_with_timeout(timeout);
+        match self.try_start_in(session.clone(), self.config()) {
+            Ok(running) => (running, session),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn try_start_in(
+        &self,
+        store: MemoryStore,
+        config: BrokerConfig,
+    ) -> Result<Running, BrokerError> {
         let platform = self.sim.platform(self.broker);
         let bulk: ringlog_server::BulkFactory = Arc::new(|_| Rc::new(NoBulkFiles));
         let parts = ringlog_server::start(&platform, config, bulk).unwrap();
@@ -80,7 +97,7 @@ impl World {
             cores: _,
         } = parts;
         let ended: Ended = Rc::default();
-        let (slot, store) = (Rc::clone(&ended), self.store.new_session());
+        let slot = Rc::clone(&ended);
         self.sim
             .launch_local(self.broker, move |reactor| async move {
                 let result = control.run(OnReactor::new(reactor, store)).await;
