@@ -35,7 +35,10 @@ pub use memory::{MemoryStore, WriteFault};
 pub use path::{NodePath, PathError};
 pub use session::{Session, SessionId, SessionStatus};
 pub use watch::{Watch, WatchEvent, WatchKind};
-pub use zookeeper::{AddressError, ConnectError, ZooKeeperAddress, ZooKeeperStore};
+pub use zookeeper::{
+    AddressError, ConnectError, DigestIdentity, NoIdentity, PemIdentity, TlsError, ZooKeeperAccess,
+    ZooKeeperAddress, ZooKeeperStore, ZooKeeperTls,
+};
 
 /// The position of a write in the store's history: each multi has one, larger than all before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

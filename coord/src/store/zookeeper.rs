@@ -31,9 +31,13 @@ use super::{
 };
 use crate::limits;
 
+mod access;
 mod address;
 mod error;
 
+pub use access::{
+    DigestIdentity, NoIdentity, PemIdentity, TlsError, ZooKeeperAccess, ZooKeeperTls,
+};
 pub use address::{AddressError, ZooKeeperAddress};
 pub use error::ConnectError;
 use error::{conflict, multi_error, store_error};
@@ -43,6 +47,8 @@ use error::{conflict, multi_error, store_error};
 pub struct ZooKeeperStore {
     /// None once closed: the client ends the session when nobody has it any more.
     client: Arc<Mutex<Option<Client>>>,
+    /// Of the nodes that it makes.
+    acls: Acls<'static>,
     session: SessionCell,
     requests: Arc<AtomicUsize>,
     watches: Arc<AtomicUsize>,
@@ -56,16 +62,17 @@ impl ZooKeeperStore {
     /// [`ConnectError`]: no server was reached in time, or it refuses this client.
     pub async fn connect(
         address: &ZooKeeperAddress,
+        access: &ZooKeeperAccess,
         timeout: Duration,
         patience: Duration,
     ) -> Result<Self, ConnectError> {
-        let client = reach(address, timeout, patience).await?;
+        let client = reach(address, access, timeout, patience).await?;
         if !address.root().is_root() {
-            let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
+            let persistent = CreateMode::Persistent.with_acls(access.acls());
             let made = client.mkdir(address.root().as_str(), &persistent).await;
-            made.map_err(|error| ConnectError::new(address, error))?;
+            made.map_err(|error| ConnectError::new(address, access, error))?;
         }
-        Ok(Self::with(client, address))
+        Self::with(client, address, access).await
     }
 
     /// Opens a session to look around: nothing is made, and no server is waited for. Needs a tokio runtime.
@@ -74,25 +81,36 @@ impl ZooKeeperStore {
     /// [`ConnectError`]: no server was reached, or it refuses this client.
     pub async fn visit(
         address: &ZooKeeperAddress,
+        access: &ZooKeeperAccess,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let client = reach(address, timeout, Duration::ZERO).await?;
-        Ok(Self::with(client, address))
+        let client = reach(address, access, timeout, Duration::ZERO).await?;
+        Self::with(client, address, access).await
     }
 
-    fn with(client: Client, address: &ZooKeeperAddress) -> Self {
-        // The path was checked.
+    async fn with(
+        client: Client,
+        address: &ZooKeeperAddress,
+        access: &ZooKeeperAccess,
+    ) -> Result<Self, ConnectError> {
         let root = address.root().as_str();
+        // Any identity is let in; whether it may read shows when it does.
+        match client.list_children(root).await {
+            Ok(_) | Err(Error::NoNode) => {}
+            Err(error) => return Err(ConnectError::new(address, access, error)),
+        }
+        // The path was checked.
         let client = client.chroot(root).unwrap_or_else(|client| client);
         let id = SessionId::new(client.session_id().0.cast_unsigned());
         let session = SessionCell::connected(id, Some(client.session_timeout()));
         tokio::spawn(follow(client.state_watcher(), session.clone()));
-        Self {
+        Ok(Self {
             client: Arc::new(Mutex::new(Some(client))),
+            acls: access.acls(),
             session,
             requests: Arc::default(),
             watches: Arc::default(),
-        }
+        })
     }
 
     /// The client and a place among those that wait, if a request would be sent at once.
@@ -120,6 +138,7 @@ impl ZooKeeperStore {
 /// Connects, with a sentence now and then for whoever waits.
 async fn reach(
     address: &ZooKeeperAddress,
+    access: &ZooKeeperAccess,
     timeout: Duration,
     patience: Duration,
 ) -> Result<Client, ConnectError> {
@@ -127,12 +146,12 @@ async fn reach(
     loop {
         // It tries for as long as the time-out of the session.
         let connector = Client::connector().with_session_timeout(timeout);
-        match connector.connect(address.servers()).await {
+        match access.connect(connector, address).await {
             Ok(client) => return Ok(client),
             Err(Error::Timeout | Error::ConnectionLoss) if since.elapsed() < patience => {
                 tracing::warn!(servers = address.servers(), "ZooKeeper does not answer yet");
             }
-            Err(error) => return Err(ConnectError::new(address, error)),
+            Err(error) => return Err(ConnectError::new(address, access, error)),
         }
     }
 }
@@ -255,8 +274,8 @@ impl MetadataStore for ZooKeeperStore {
         {
             return Err(refused(index, conflict));
         }
-        let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
-        let ephemeral = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+        let persistent = CreateMode::Persistent.with_acls(self.acls);
+        let ephemeral = CreateMode::Ephemeral.with_acls(self.acls);
         let mut writer = client.new_multi_writer();
         for op in &ops {
             let path = op.path().as_str();

@@ -8,6 +8,7 @@ mod inspect;
 mod records;
 mod topic;
 mod values;
+mod zookeeper;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -24,6 +25,7 @@ pub(crate) use self::records::{
     ProduceArguments, RecordFormat,
 };
 pub(crate) use self::topic::TopicCommand;
+pub(crate) use self::zookeeper::ZooKeeperArguments;
 use crate::output::Format;
 
 /// A distributed commit log: a broker, and the tools to use it.
@@ -133,6 +135,8 @@ pub(crate) struct Bootstrap {
         env = BOOTSTRAP_VARIABLE
     )]
     pub(crate) bootstrap: Vec<String>,
+    #[command(flatten)]
+    pub(crate) zookeeper: ZooKeeperArguments,
 }
 
 /// The form of an answer.

@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod error;
 mod output;
+mod zookeeper_access;
 
 use std::process::ExitCode;
 

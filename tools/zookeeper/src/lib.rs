@@ -11,4 +11,4 @@ mod proxy;
 mod server;
 
 pub use proxy::{Direction, Proxy};
-pub use server::{Installation, Missing, Server, StartError, installation};
+pub use server::{Certificates, Installation, Missing, Server, StartError, installation};

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -13,8 +13,16 @@ use thiserror::Error;
 
 /// Where Debian keeps the server; its manifest names the libraries beside it.
 const JAR: &str = "/usr/share/java/zookeeper.jar";
+/// What a server that speaks TLS needs beside those.
+const TLS_JARS: [&str; 2] = [
+    "/usr/share/java/netty-codec.jar",
+    "/usr/share/java/netty-resolver.jar",
+];
 const JAVA: &str = "/usr/bin/java";
 const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+
+/// The file of settings in a server's directory.
+const SETTINGS: &str = "zoo.cfg";
 
 /// How long a server may take to answer, on a machine that is busy.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -56,7 +64,7 @@ impl Installation {
             address.port(),
             address.ip()
         );
-        let settings_file = directory.join("zoo.cfg");
+        let settings_file = directory.join(SETTINGS);
         fs::write(&settings_file, settings)?;
         let mut command = Command::new(&self.java);
         // It starts in half the time without the second compiler, and a test writes little.
@@ -69,7 +77,12 @@ impl Installation {
             "-Dzookeeper.preAllocSize=1024",
         ]);
         command.arg("-cp");
-        command.arg(format!("{}:{}", directory.display(), self.jar.display()));
+        command.arg(format!(
+            "{}:{}:{}",
+            directory.display(),
+            self.jar.display(),
+            TLS_JARS.join(":")
+        ));
         command.arg(MAIN).arg(&settings_file);
         Ok(command)
     }
@@ -123,6 +136,28 @@ pub enum StartError {
     },
 }
 
+/// Files in PEM for a server that speaks TLS.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    /// Its certificate and the key to it.
+    pub own: PathBuf,
+    /// The authority from which its clients have theirs; each must show one.
+    pub authority: PathBuf,
+}
+
+impl Certificates {
+    /// The settings with which a server listens for TLS, too.
+    fn settings(&self, address: SocketAddr) -> String {
+        format!(
+            "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\nsecureClientPort={}\nsecureClientPortAddress={}\nssl.keyStore.location={}\nssl.trustStore.location={}\nssl.clientAuth=need\n",
+            address.port(),
+            address.ip(),
+            self.own.display(),
+            self.authority.display()
+        )
+    }
+}
+
 /// A server of one node on loopback. Its data is in memory and temporary files: an answered write survives
 /// [`Server::restart`], not the machine.
 #[derive(Debug)]
@@ -130,6 +165,8 @@ pub struct Server {
     installation: Installation,
     directory: TempDir,
     address: SocketAddr,
+    /// Where it speaks TLS, if it does, and what it needs for that.
+    secure: Option<(SocketAddr, Certificates)>,
     process: Process,
 }
 
@@ -139,18 +176,43 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub fn start() -> Result<Self, StartError> {
+        Self::start_as(Ipv4Addr::LOCALHOST.into(), None)
+    }
+
+    /// As [`Server::start`], at another address of this machine.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start_at(host: IpAddr) -> Result<Self, StartError> {
+        Self::start_as(host, None)
+    }
+
+    /// As [`Server::start`], and it speaks TLS at [`Server::secure_address`].
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start_secured(certificates: Certificates) -> Result<Self, StartError> {
+        Self::start_as(Ipv4Addr::LOCALHOST.into(), Some(certificates))
+    }
+
+    fn start_as(host: IpAddr, certificates: Option<Certificates>) -> Result<Self, StartError> {
         let installation = installation()?;
         let directory = TempDir::new()?;
         let mut tried = 0;
         loop {
             tried += 1;
-            let address = free_address()?;
-            match Process::start(&installation, directory.path(), address) {
+            let address = free_address(host)?;
+            let secure = match &certificates {
+                None => None,
+                Some(certificates) => Some((free_address(host)?, certificates.clone())),
+            };
+            match Process::start(&installation, directory.path(), address, secure.as_ref()) {
                 Ok(process) => {
                     return Ok(Self {
                         installation,
                         directory,
                         address,
+                        secure,
                         process,
                     });
                 }
@@ -165,6 +227,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where clients reach it in TLS, if it was started so.
+    #[must_use]
+    pub fn secure_address(&self) -> Option<SocketAddr> {
+        self.secure.as_ref().map(|(address, _)| *address)
     }
 
     /// A number that the server counts: `zk_znode_count`, `zk_watch_count`, `zk_approximate_data_size`.
@@ -198,7 +266,8 @@ impl Server {
     /// [`StartError`].
     pub fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
-        self.process = Process::start(&self.installation, self.directory.path(), self.address)?;
+        let (directory, secure) = (self.directory.path(), self.secure.as_ref());
+        self.process = Process::start(&self.installation, directory, self.address, secure)?;
         Ok(())
     }
 }
@@ -211,10 +280,16 @@ impl Process {
         installation: &Installation,
         directory: &Path,
         address: SocketAddr,
+        secure: Option<&(SocketAddr, Certificates)>,
     ) -> Result<Self, StartError> {
         let log_file = directory.join("log");
         let log = fs::File::create(&log_file)?;
         let server = installation.command(directory, address)?;
+        if let Some((address, certificates)) = secure {
+            let mut settings = fs::OpenOptions::new();
+            let mut settings = settings.append(true).open(directory.join(SETTINGS))?;
+            settings.write_all(certificates.settings(*address).as_bytes())?;
+        }
         let mut command = Command::new("sh");
         command.args(["-c", RUN, "sh"]).arg(server.get_program());
         command.args(server.get_args());
@@ -255,8 +330,8 @@ fn port_is_taken(log_file: &Path) -> bool {
     fs::read_to_string(log_file).is_ok_and(|log| log.contains("Address already in use"))
 }
 
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+fn free_address(host: IpAddr) -> io::Result<SocketAddr> {
+    TcpListener::bind((host, 0))?.local_addr()
 }
 
 /// Asks a server one of ZooKeeper's commands of four letters.

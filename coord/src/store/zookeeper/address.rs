@@ -31,6 +31,15 @@ impl ZooKeeperAddress {
         &self.servers
     }
 
+    /// The names of the servers, or their addresses.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
+        let hosts = self.servers.split(',').filter_map(|server| {
+            let (host, _) = server.rsplit_once(':')?;
+            Some(host)
+        });
+        hosts.map(|host| host.trim_start_matches('[').trim_end_matches(']'))
+    }
+
     /// The root of the store.
     #[must_use]
     pub fn root(&self) -> &NodePath {

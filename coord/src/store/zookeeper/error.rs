@@ -3,14 +3,12 @@
 use thiserror::Error as ThisError;
 use zookeeper_client::Error;
 
-use super::ZooKeeperAddress;
+use super::{ZooKeeperAccess, ZooKeeperAddress};
 use crate::store::{Conflict, MultiError, StoreError};
 
 /// Why there is no session.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
-#[error(
-    "cannot use ZooKeeper at {address}: {reason}; see that a server runs there and that this machine reaches it"
-)]
+#[error("cannot use ZooKeeper at {address}: {reason}")]
 pub struct ConnectError {
     /// Where it was looked for.
     pub address: String,
@@ -19,11 +17,23 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
-    pub(super) fn new(address: &ZooKeeperAddress, error: Error) -> Self {
+    pub(super) fn new(address: &ZooKeeperAddress, access: &ZooKeeperAccess, error: Error) -> Self {
         let reason = match error {
-            Error::Timeout | Error::ConnectionLoss | Error::NoHosts => {
-                "no server answers".to_owned()
+            Error::Timeout | Error::ConnectionLoss | Error::NoHosts => match access.tls {
+                None => "no server answers; see that one runs there and that this machine reaches it",
+                Some(_) => {
+                    "no server answers in TLS; see that one runs there, that its certificate is for that name and from \
+                     the authority given, and that it takes this client's"
+                }
             }
+            .to_owned(),
+            Error::NoAuth => match access.digest {
+                None => "its nodes belong to a user; give the file with user and password (zookeeper_auth)",
+                Some(_) => {
+                    "its nodes belong to another user, or the password is wrong (zookeeper_auth)"
+                }
+            }
+            .to_owned(),
             other => other.to_string(),
         };
         Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringlog_zookeeper::{Direction, Proxy, Server};
 use zookeeper_client::{AddWatchMode, Client};
 
-use super::{ZooKeeperAddress, ZooKeeperStore};
+use super::{ZooKeeperAccess, ZooKeeperAddress, ZooKeeperStore};
 use crate::limits;
 use crate::store::conformance::{
     Harness, Lost, Remote, conformance, create, data, path, remote_conformance, set,
@@ -17,6 +17,12 @@ use crate::store::{
 };
 
 mod broker;
+
+/// Neither identity nor encryption.
+const OPEN: ZooKeeperAccess = ZooKeeperAccess {
+    digest: None,
+    tls: None,
+};
 
 /// Long enough for a machine that is busy, short enough to be waited for.
 const SESSION: Duration = Duration::from_secs(6);
@@ -68,7 +74,7 @@ impl Harness for ZooKeeper {
     }
 
     async fn open(&mut self) -> ZooKeeperStore {
-        ZooKeeperStore::connect(&self.address(), SESSION, PATIENCE)
+        ZooKeeperStore::connect(&self.address(), &OPEN, SESSION, PATIENCE)
             .await
             .unwrap()
     }
@@ -82,7 +88,7 @@ impl Harness for ZooKeeper {
 impl Remote for ZooKeeper {
     async fn witness(&mut self) -> ZooKeeperStore {
         let address = format!("{}{}", server().address(), self.root);
-        ZooKeeperStore::connect(&address.parse().unwrap(), SESSION, PATIENCE)
+        ZooKeeperStore::connect(&address.parse().unwrap(), &OPEN, SESSION, PATIENCE)
             .await
             .unwrap()
     }
@@ -208,7 +214,7 @@ fn the_time_out_is_the_one_that_the_server_grants() {
     ZooKeeper::block_on(async {
         let harness = ZooKeeper::new();
         let asked = Duration::from_secs(3600);
-        let store = ZooKeeperStore::connect(&harness.address(), asked, PATIENCE)
+        let store = ZooKeeperStore::connect(&harness.address(), &OPEN, asked, PATIENCE)
             .await
             .unwrap();
         assert_eq!(store.session().timeout, Some(Duration::from_secs(20)));
@@ -221,12 +227,51 @@ fn a_server_that_is_not_there_is_an_error_with_its_address() {
         let harness = ZooKeeper::new();
         harness.proxy.cut();
         let short = Duration::from_millis(200);
-        let error = ZooKeeperStore::connect(&harness.address(), short, short)
+        let error = ZooKeeperStore::connect(&harness.address(), &OPEN, short, short)
             .await
             .unwrap_err();
         let text = error.to_string();
         assert!(text.contains(&harness.address().to_string()), "{text}");
         assert!(text.contains("no server answers"), "{text}");
+    });
+}
+
+#[test]
+fn nodes_made_with_a_password_are_for_that_user_alone() {
+    ZooKeeper::block_on(async {
+        let harness = ZooKeeper::new();
+        let address = harness.address();
+        let user = |identity: &str| ZooKeeperAccess {
+            digest: Some(identity.parse().unwrap()),
+            tls: None,
+        };
+        let own = user("ringlog:s3cret");
+        let store = ZooKeeperStore::connect(&address, &own, SESSION, PATIENCE).await;
+        let store = store.unwrap();
+        let ephemeral = crate::store::conformance::create_ephemeral("/e", "");
+        store
+            .multi(vec![create("/a", "1"), ephemeral])
+            .await
+            .unwrap();
+        let anybody = Client::connect(&server().address().to_string())
+            .await
+            .unwrap();
+        for node in ["", "/a", "/e"] {
+            let read = anybody.get_data(&format!("{}{node}", harness.root)).await;
+            assert_eq!(read.unwrap_err(), zookeeper_client::Error::NoAuth, "{node}");
+        }
+        let again = ZooKeeperStore::visit(&address, &own, SESSION)
+            .await
+            .unwrap();
+        assert!(again.read(&path("/a")).await.unwrap().is_some());
+        for (access, said) in [
+            (OPEN, "its nodes belong to a user"),
+            (user("ringlog:guessed"), "the password is wrong"),
+        ] {
+            let refused = ZooKeeperStore::connect(&address, &access, SESSION, PATIENCE).await;
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(said), "{refused}");
+        }
     });
 }
 

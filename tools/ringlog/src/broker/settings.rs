@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ringlog_coord::store::ZooKeeperAddress;
+use ringlog_coord::store::{ZooKeeperAccess, ZooKeeperAddress};
 use ringlog_coord::units::parse_bytes;
 use ringlog_reactor::UringPlatform;
 use ringlog_record::BrokerId;
@@ -15,8 +15,9 @@ use serde::de::{self, Deserializer};
 use toml::Spanned;
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::BrokerArguments;
+use crate::cli::{BrokerArguments, ZooKeeperArguments};
 use crate::error::CommandError;
+use crate::zookeeper_access;
 
 /// The longest spin: more would take the core from everybody else.
 const SPIN_US_MAX: u64 = 200;
@@ -32,6 +33,8 @@ pub(super) struct Settings {
     pub(super) broker: BrokerConfig,
     /// Where the metadata is; in the data directory without.
     pub(super) zookeeper: Option<ZooKeeperAddress>,
+    /// How to get in there.
+    pub(super) zookeeper_access: ZooKeeperAccess,
     /// Where /metrics and /healthz are.
     pub(super) admin: Option<SocketAddr>,
     pub(super) log: LevelFilter,
@@ -46,6 +49,10 @@ struct File {
     admin: Option<Spanned<String>>,
     advertised: Option<String>,
     zookeeper: Option<Spanned<String>>,
+    zookeeper_auth: Option<PathBuf>,
+    zookeeper_tls_ca: Option<PathBuf>,
+    zookeeper_tls_cert: Option<PathBuf>,
+    zookeeper_tls_key: Option<PathBuf>,
     broker_id: Option<Spanned<u32>>,
     cores: Option<Spanned<String>>,
     shards: Option<Spanned<u16>>,
@@ -128,6 +135,20 @@ impl Settings {
         broker.advertised = arguments.advertised.clone().or(file.advertised);
         let zookeeper = lines.pick(arguments.zookeeper.clone(), "zookeeper", file.zookeeper);
         let zookeeper = zookeeper.map(zookeeper_address).transpose()?;
+        let given = &arguments.zookeeper_access;
+        let access = ZooKeeperArguments {
+            zookeeper_auth: given.zookeeper_auth.clone().or(file.zookeeper_auth),
+            zookeeper_tls_ca: given.zookeeper_tls_ca.clone().or(file.zookeeper_tls_ca),
+            zookeeper_tls_cert: given.zookeeper_tls_cert.clone().or(file.zookeeper_tls_cert),
+            zookeeper_tls_key: given.zookeeper_tls_key.clone().or(file.zookeeper_tls_key),
+        };
+        let zookeeper_access = zookeeper_access::read(&access)?;
+        if zookeeper.is_none()
+            && (zookeeper_access.digest.is_some() || zookeeper_access.tls.is_some())
+        {
+            let reason = "there is no --zookeeper to reach that way";
+            return Err(wrong("--zookeeper-auth or --zookeeper-tls-ca", reason));
+        }
         let broker_id = lines.pick(arguments.broker_id, "broker_id", file.broker_id);
         match (broker_id, &zookeeper) {
             (Some(id), _) => broker.broker = BrokerId::new(id.value),
@@ -153,6 +174,7 @@ impl Settings {
         Ok(Self {
             broker,
             zookeeper,
+            zookeeper_access,
             admin: admin_address(admin.as_ref())?,
             log: log_level(log.as_ref())?,
         })

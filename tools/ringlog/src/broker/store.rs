@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use ringlog_coord::store::{EmbeddedStore, MetadataStore, ZooKeeperAddress, ZooKeeperStore};
+use ringlog_coord::store::{
+    EmbeddedStore, MetadataStore, ZooKeeperAccess, ZooKeeperAddress, ZooKeeperStore,
+};
 use ringlog_server::Surroundings;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -29,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Where a broker keeps its metadata, and what time it is.
 #[derive(Clone)]
 pub(super) struct Metadata {
-    zookeeper: Option<ZooKeeperAddress>,
+    zookeeper: Option<(ZooKeeperAddress, ZooKeeperAccess)>,
     /// The session of the start, until it is taken, and the one in use.
     sessions: Rc<RefCell<Sessions>>,
 }
@@ -42,15 +44,18 @@ struct Sessions {
 impl Metadata {
     /// Opens the store, or a session with it.
     pub(super) async fn open(settings: &Settings) -> Result<Self, CommandError> {
-        let first = match &settings.zookeeper {
-            Some(address) => {
-                let store = connect(address).await;
+        let access = &settings.zookeeper_access;
+        let zookeeper = settings.zookeeper.clone();
+        let zookeeper = zookeeper.map(|address| (address, access.clone()));
+        let first = match &zookeeper {
+            Some((address, access)) => {
+                let store = connect(address, access).await;
                 store.map_err(|error| CommandError::failed("start the broker", error))?
             }
             None => embedded(&settings.broker.data_dir)?,
         };
         Ok(Self {
-            zookeeper: settings.zookeeper.clone(),
+            zookeeper,
             sessions: Rc::new(RefCell::new(Sessions {
                 first: Some(Rc::clone(&first)),
                 current: first,
@@ -65,8 +70,11 @@ impl Metadata {
     }
 }
 
-async fn connect(address: &ZooKeeperAddress) -> Result<Rc<dyn MetadataStore>, String> {
-    let store = ZooKeeperStore::connect(address, SESSION_TIMEOUT, PATIENCE).await;
+async fn connect(
+    address: &ZooKeeperAddress,
+    access: &ZooKeeperAccess,
+) -> Result<Rc<dyn MetadataStore>, String> {
+    let store = ZooKeeperStore::connect(address, access, SESSION_TIMEOUT, PATIENCE).await;
     let store = store.map_err(|error| error.to_string())?;
     tracing::info!(%address, session = %store.session().id, "the metadata is in ZooKeeper");
     Ok(Rc::new(store))
@@ -100,12 +108,12 @@ impl Surroundings for Metadata {
             if let Some(first) = first {
                 return Ok(first);
             }
-            let Some(address) = zookeeper else {
+            let Some((address, access)) = zookeeper else {
                 // The file has failed: what is known is served on, and nothing is changed before the next start.
                 return std::future::pending().await;
             };
             loop {
-                match connect(&address).await {
+                match connect(&address, &access).await {
                     Ok(store) => {
                         sessions.borrow_mut().current = Rc::clone(&store);
                         return Ok(store);

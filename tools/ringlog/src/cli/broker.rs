@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::byte_count;
+use super::zookeeper::ZooKeeperArguments;
 
 /// The arguments of `ringlog broker`.
 #[derive(Debug, Args)]
@@ -28,6 +29,8 @@ pub(crate) struct BrokerArguments {
     /// Keep the metadata in ZooKeeper, under the node behind the slash, which is made when it is missing
     #[arg(long, value_name = "HOST:PORT,…/ROOT")]
     pub(crate) zookeeper: Option<String>,
+    #[command(flatten)]
+    pub(crate) zookeeper_access: ZooKeeperArguments,
     /// Number of this broker in its cluster; needed with --zookeeper [default: 0]
     #[arg(long, value_name = "N")]
     pub(crate) broker_id: Option<u32>,

@@ -1,9 +1,11 @@
 //! A broker whose metadata is in ZooKeeper.
 
+mod access;
+
 use std::time::Duration;
 
 use ringlog_coord::controller::registered_brokers;
-use ringlog_coord::store::ZooKeeperStore;
+use ringlog_coord::store::{ZooKeeperAccess, ZooKeeperStore};
 use ringlog_zookeeper::{Proxy, Server};
 
 use crate::process::{Start, directory};
@@ -21,7 +23,8 @@ fn registered(server: &Server) -> Vec<(u32, Vec<String>)> {
     runtime.block_on(async {
         let address = root(server.address()).parse().unwrap();
         let seconds = Duration::from_secs(30);
-        let store = ZooKeeperStore::connect(&address, seconds, seconds)
+        let access = ZooKeeperAccess::default();
+        let store = ZooKeeperStore::connect(&address, &access, seconds, seconds)
             .await
             .unwrap();
         let brokers = registered_brokers(&store).await.unwrap();
