@@ -1,9 +1,12 @@
 //! Three brokers, one cluster, a real ZooKeeper: what users see when brokers come and go.
 
+mod cut;
+mod link;
 mod reassign;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -14,6 +17,7 @@ use ringlog_zookeeper::Server;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use self::link::{FAR, Link, NEAR};
 use crate::process::{Broker, Guard, Start, data_of, directory, spawn};
 use crate::python::libraries;
 
@@ -24,14 +28,27 @@ const PARTITIONS: usize = 6;
 
 struct Cluster {
     server: Server,
+    /// Between broker 1 and all others, with ZooKeeper; none where all are on one loopback.
+    link: Option<Link>,
     directories: BTreeMap<u32, TempDir>,
     brokers: BTreeMap<u32, Broker>,
 }
 
 impl Cluster {
     fn start() -> Self {
+        Self::start_over(None)
+    }
+
+    /// With broker 1 behind a link that can be cut.
+    fn with_link() -> Self {
+        Self::start_over(Some(Link::new()))
+    }
+
+    fn start_over(link: Option<Link>) -> Self {
+        let near = link.as_ref().map_or(Ipv4Addr::LOCALHOST, |_| NEAR);
         let mut cluster = Self {
-            server: Server::start().unwrap(),
+            server: Server::start_at(IpAddr::V4(near)).unwrap(),
+            link,
             directories: (1..=3).map(|id| (id, directory())).collect(),
             brokers: BTreeMap::new(),
         };
@@ -44,12 +61,34 @@ impl Cluster {
     fn start_broker(&mut self, id: u32, port: u16) {
         let zookeeper = format!("{}/ringlog", self.server.address());
         let args = ["--zookeeper", &zookeeper, "--broker-id", &id.to_string()];
-        let start = Start {
-            args: &args,
-            port,
-            ..Start::new(self.directories[&id].path())
+        let start = |host: Ipv4Addr| {
+            let start = Start {
+                args: &args,
+                host,
+                port,
+                ..Start::new(self.directories[&id].path())
+            };
+            start.broker()
         };
-        self.brokers.insert(id, start.broker());
+        let broker = match &self.link {
+            None => start(Ipv4Addr::LOCALHOST),
+            Some(link) if id == 1 => link.at_far(|| start(FAR)),
+            Some(_) => start(NEAR),
+        };
+        self.brokers.insert(id, broker);
+    }
+
+    /// Does something on the side of broker 1.
+    fn at_far<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.link.as_ref().unwrap().at_far(work)
+    }
+
+    fn cut(&self) {
+        self.link.as_ref().unwrap().cut();
+    }
+
+    fn mend(&self) {
+        self.link.as_ref().unwrap().mend();
     }
 
     fn broker(&self, id: u32) -> &Broker {
@@ -450,7 +489,7 @@ fn brokers_serve_on_without_zookeeper_and_change_topics_when_it_is_back() {
 #[test]
 #[ignore = "prints how long things take, which is for a quiet machine"]
 fn a_thousand_partitions_are_made_lost_and_led_again() {
-    let mut cluster = Cluster::start();
+    let mut cluster = Cluster::with_link();
     let since = |began: Instant, what: &str, is_done: &dyn Fn() -> bool| {
         while !is_done() {
             assert!(began.elapsed() < PATIENCE, "{what}");
@@ -483,6 +522,9 @@ fn a_thousand_partitions_are_made_lost_and_led_again() {
     let began = Instant::now();
     cluster.start_broker(1, 0);
     since(began, "its start, until all has a leader", &is_whole);
+    timed("drain, until it is answered", &|| {
+        run(&["cluster", "drain", "3"]).code == Some(0)
+    });
     let began = Instant::now();
     cluster.brokers.remove(&3).unwrap().terminate();
     println!("SIGTERM, until its end: {} ms", began.elapsed().as_millis());
@@ -494,6 +536,18 @@ fn a_thousand_partitions_are_made_lost_and_led_again() {
     timed("SIGSTOP, until it is noticed", &is_lost);
     cluster.broker(3).signal("CONT");
     timed("SIGCONT, until all has a leader", &is_whole);
+    cluster.cut();
+    timed("link cut, until it is noticed", &is_lost);
+    cluster.mend();
+    timed("link mended, until all has a leader", &is_whole);
+    cluster.server.kill();
+    let began = Instant::now();
+    cluster.server.restart().unwrap();
+    println!("ZooKeeper's own start: {} ms", began.elapsed().as_millis());
+    timed("ZooKeeper answers again, until a topic is made", &|| {
+        run(&["topic", "create", "later"]).code == Some(0)
+    });
+    timed("all has a leader", &is_whole);
     timed("delete", &|| {
         run(&["topic", "delete", "events"]).code == Some(0)
     });

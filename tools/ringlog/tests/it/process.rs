@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
@@ -166,6 +166,7 @@ pub(crate) struct Broker {
 /// How a broker is started.
 pub(crate) struct Start<'a> {
     pub(crate) directory: &'a Path,
+    pub(crate) host: Ipv4Addr,
     pub(crate) port: u16,
     pub(crate) admin: &'a str,
     pub(crate) args: &'a [&'a str],
@@ -176,6 +177,7 @@ impl<'a> Start<'a> {
     pub(crate) fn new(directory: &'a Path) -> Self {
         Self {
             directory,
+            host: Ipv4Addr::LOCALHOST,
             port: 0,
             admin: "none",
             args: &["--shards", "2"],
@@ -188,7 +190,7 @@ impl<'a> Start<'a> {
         let (process, log) = self.launch();
         let mut broker = Broker {
             process,
-            address: SocketAddr::from(([127, 0, 0, 1], self.port)),
+            address: SocketAddr::from((self.host, self.port)),
             log,
         };
         let deadline = Instant::now() + PATIENCE;
@@ -225,7 +227,7 @@ impl<'a> Start<'a> {
         command
             .args(["broker", "--cores", "none", "--memory", "256MiB"])
             .args(["--admin", self.admin])
-            .args(["--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(["--listen", &format!("{}:{}", self.host, self.port)])
             .arg("--data-dir")
             .arg(data_of(self.directory))
             .args(self.args)
