@@ -268,8 +268,12 @@ impl<E: Surroundings> Serving<E> {
     }
 
     pub(super) fn settings_of(&self, name: &TopicName) -> Vec<Setting> {
-        let controller = self.controller.as_ref();
-        let described = controller.and_then(|controller| controller.image().describe(name));
+        // Who is the controller no more waits until it sees the change.
+        let image = match &self.controller {
+            Some(controller) => controller.image(),
+            None => &self.member.sight().image,
+        };
+        let described = image.describe(name);
         described.map_or_else(Vec::new, |topic| settings(topic.config_entries))
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ringlog_coord::controller::{CreatedTopic, DeletingTopic};
+use ringlog_coord::controller::{CreatedTopic, DeletingTopic, Image};
 use ringlog_coord::ids::Revision;
 use ringlog_coord::topic_name::TopicName;
 use ringlog_record::TopicId;
@@ -70,17 +70,23 @@ impl<E: Surroundings> Serving<E> {
     }
 
     fn is_seen(&self, one: &Waiting) -> bool {
-        // Who is the controller no more does not learn of it; it is durable.
+        let is_removed = |image: &Image| match &one.outcome {
+            Outcome::Deleted { topic, .. } => {
+                let deleting = image.deleting();
+                !deleting
+                    .iter()
+                    .any(|other| other.topic_id == topic.topic_id)
+            }
+            _ => false,
+        };
         let Some(controller) = &self.controller else {
-            return true;
+            // Who is the controller no more does not learn how far others are, but sees what they all see.
+            let is_deletion = matches!(one.outcome, Outcome::Deleted { .. });
+            let is_done = !is_deletion || is_removed(&self.member.sight().image);
+            return is_done && self.served.applied >= one.revision;
         };
         let image = controller.image();
-        if let Outcome::Deleted { topic, .. } = &one.outcome
-            && !image
-                .deleting()
-                .iter()
-                .any(|other| other.topic_id == topic.topic_id)
-        {
+        if is_removed(image) {
             return true;
         }
         let mut members = controller

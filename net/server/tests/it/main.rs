@@ -7,6 +7,7 @@ mod budget;
 mod client;
 mod control;
 mod data;
+mod deposed;
 mod fairness;
 mod faults;
 mod groups;

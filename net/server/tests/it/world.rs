@@ -64,6 +64,11 @@ impl World {
         self.store = MemoryStore::new();
     }
 
+    /// A session of another broker of the cluster.
+    pub(crate) fn another_session(&self) -> MemoryStore {
+        self.store.another_session()
+    }
+
     /// Starts a broker and waits until it serves, or says why it does not.
     pub(crate) fn try_start(&self) -> Result<Running, BrokerError> {
         self.try_start_with(self.config())

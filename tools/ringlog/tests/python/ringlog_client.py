@@ -32,6 +32,7 @@ APIS = {
     "WatchCluster": 15,
     "DrainBroker": 16,
     "ElectLeaders": 17,
+    "AlterPartitionReassignment": 18,
 }
 
 
