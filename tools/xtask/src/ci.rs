@@ -74,7 +74,7 @@ fn clippy(workspace: &Workspace) -> Result<(), Findings> {
 /// Runs all tests of the workspace: unit, integration, documentation, and with them the pinned simulation seeds.
 /// Nothing has to be fetched for them but what cargo fetches, a ZooKeeper server, and packages for Python.
 pub(crate) fn test(workspace: &Workspace) -> Result<(), Findings> {
-    zookeeper::ensure(workspace)?;
+    zookeeper::ensure_for_tests(workspace)?;
     python::ensure(workspace)?;
     workspace.run(cargo().args(["test", "--workspace"]).args(PROFILE))
 }
