@@ -42,6 +42,15 @@ pub trait Driver {
     /// Asks that a receive, send, accept or connect ends early; it still completes. Others may ignore it.
     fn cancel(&mut self, id: OpId);
 
+    /// Passes on what was submitted so far, where that matters: something slow can begin before the turn ends.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Driver::turn`].
+    fn pass_on(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Passes submissions on, waits as told, and appends what has ended to `completions`.
     ///
     /// # Errors

@@ -130,6 +130,8 @@ pub(crate) struct Inner {
     tasks: RefCell<Slab<TaskSlot>>,
     remote: Arc<Remote>,
     generations: Cell<u64>,
+    /// A write was submitted and not passed on yet.
+    has_write: Cell<bool>,
     pub(crate) meter: LoopMeter,
 }
 
@@ -138,6 +140,9 @@ impl Inner {
     pub(crate) fn submit(self: &Rc<Self>, op: Op) -> OpFuture {
         let id = self.ops.borrow_mut().insert(OpState::Waiting(None));
         self.meter.submitted();
+        if op.is_write() {
+            self.has_write.set(true);
+        }
         self.driver.borrow_mut().submit(id, op);
         OpFuture {
             inner: Rc::clone(self),
@@ -433,6 +438,7 @@ impl Core {
             tasks: RefCell::default(),
             remote: Arc::new(remote),
             generations: Cell::new(0),
+            has_write: Cell::new(false),
             meter,
         };
         Self {
@@ -463,7 +469,8 @@ impl Core {
             self.inner.remote.unpark();
             loop {
                 self.fire_timers();
-                let more = self.poll_tasks(TASKS_PER_TURN);
+                // A simulated driver has nothing to pass on, and nothing that fails.
+                let more = self.poll_tasks(TASKS_PER_TURN).unwrap_or(false);
                 if !more && !self.timer_is_due() && self.inner.remote.park() {
                     self.inner.meter.parked();
                     return;
@@ -484,7 +491,7 @@ impl Core {
             self.inner.remote.unpark();
             loop {
                 self.fire_timers();
-                let more = self.poll_tasks(TASKS_PER_TURN);
+                let more = self.poll_tasks(TASKS_PER_TURN)?;
                 if let Join::Done(value) = task.join.replace(Join::Running(None)) {
                     return Ok(value);
                 }
@@ -494,6 +501,7 @@ impl Core {
                 } else {
                     Wait::Poll
                 };
+                self.inner.has_write.set(false);
                 let result = self.inner.driver.borrow_mut().turn(wait, &mut completions);
                 self.inner.remote.unpark();
                 result?;
@@ -504,8 +512,10 @@ impl Core {
         })
     }
 
-    /// Polls at most `budget` tasks; true when some are still ready.
-    fn poll_tasks(&self, budget: usize) -> bool {
+    /// Polls at most `budget` tasks; true when some are still ready. A write that one of them began is passed on before
+    /// the next one is polled: the device works meanwhile. So the answers to one flush group are written while the next
+    /// group is.
+    fn poll_tasks(&self, budget: usize) -> io::Result<bool> {
         let meter = &self.inner.meter;
         let began = self.inner.ticks();
         let mut polled = began;
@@ -514,6 +524,9 @@ impl Core {
                 .with(|local| local.woken.borrow_mut().pop_front())
                 .or_else(|| self.inner.remote.woken.pop());
             let Some(key) = next else { break };
+            if self.inner.has_write.replace(false) {
+                self.inner.driver.borrow_mut().pass_on()?;
+            }
             let Some(name) = self.inner.poll_task(key) else {
                 continue;
             };
@@ -526,7 +539,7 @@ impl Core {
         }
         meter.turned(polled.saturating_sub(began));
         let local_is_empty = LOCAL.with(|local| local.woken.borrow().is_empty());
-        !local_is_empty || !self.inner.remote.woken.is_empty()
+        Ok(!local_is_empty || !self.inner.remote.woken.is_empty())
     }
 
     fn timer_is_due(&self) -> bool {

@@ -7,7 +7,6 @@ use std::ops::Range;
 use bytes::{Buf, Bytes};
 
 use crate::buf::AlignedBuf;
-use crate::limits::SEND_SLICES_MAX;
 use crate::op::{Handle, Op, Output};
 use crate::reactor::{Reactor, unexpected};
 
@@ -106,47 +105,34 @@ impl TcpStream {
         }
     }
 
-    /// Sends all of `data`. One send at a time: a second one in flight would interleave.
+    /// Sends all of `data`, and leaves it empty with its memory. One send at a time: a second one in flight would
+    /// interleave.
     ///
     /// # Errors
     ///
     /// What `send` says; how much left is then unknown.
-    pub async fn send(&self, mut data: Vec<Bytes>) -> io::Result<()> {
+    pub async fn send(&self, data: &mut Vec<Bytes>) -> io::Result<()> {
         let Some(socket) = self.handle else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let mut first = 0;
+        let mut sent = 0;
         loop {
-            while data.get(first).is_some_and(Bytes::is_empty) {
-                first += 1;
-            }
-            let rest = &data[first..];
-            if rest.is_empty() {
+            take_front(data, sent);
+            if data.is_empty() {
                 return Ok(());
             }
-            let slices = rest[..rest.len().min(SEND_SLICES_MAX)].to_vec();
-            let mut sent = match self
-                .reactor
-                .run(Op::Send {
-                    socket,
-                    data: slices,
-                })
-                .await
-            {
-                Output::Count(result) => result?,
+            let op = Op::Send {
+                socket,
+                data: std::mem::take(data),
+            };
+            let (result, back) = match self.reactor.run(op).await {
+                Output::Sent(result, back) => (result, back),
                 other => return Err(unexpected(&other)),
             };
+            *data = back;
+            sent = result?;
             if sent == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
-            }
-            while sent > 0 {
-                let slice = &mut data[first];
-                let part = sent.min(slice.len());
-                slice.advance(part);
-                sent -= part;
-                if slice.is_empty() {
-                    first += 1;
-                }
             }
         }
     }
@@ -171,6 +157,20 @@ impl TcpStream {
             peer: self.peer,
         })
     }
+}
+
+/// Takes `bytes` off the front, and slices that are empty.
+fn take_front(data: &mut Vec<Bytes>, mut bytes: usize) {
+    let mut whole = 0;
+    for slice in data.iter_mut() {
+        if slice.len() > bytes {
+            slice.advance(bytes);
+            break;
+        }
+        bytes -= slice.len();
+        whole += 1;
+    }
+    data.drain(..whole);
 }
 
 impl Drop for TcpStream {

@@ -222,7 +222,7 @@ pub enum Op {
         /// Part of the destination.
         range: Range<usize>,
     },
-    /// Send from the front of `data` (at most `SEND_SLICES_MAX` slices), possibly only a part: [`Output::Count`].
+    /// Send from the front of `data` (at most `SEND_SLICES_MAX` slices), possibly only a part: [`Output::Sent`].
     Send {
         /// A socket.
         socket: Handle,
@@ -236,6 +236,16 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Whether a device is to begin with it at once, also when this core has other things to do first.
+    pub(crate) fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Self::WriteAt { .. } | Self::WriteSync { .. } | Self::Sync { .. }
+        )
+    }
+}
+
 /// What an operation came to. Buffers come back whatever the result.
 #[derive(Debug)]
 pub enum Output {
@@ -245,6 +255,8 @@ pub enum Output {
     Count(io::Result<usize>),
     /// Bytes moved, and the buffer.
     Buf(io::Result<usize>, AlignedBuf),
+    /// Bytes sent, and what they were sent from.
+    Sent(io::Result<usize>, Vec<Bytes>),
     /// A new handle.
     Handle(io::Result<Handle>),
     /// A new connection and its peer.

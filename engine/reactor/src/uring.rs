@@ -420,6 +420,10 @@ impl Driver for UringDriver {
         self.push(cancel.user_data(tag::CANCEL));
     }
 
+    fn pass_on(&mut self) -> io::Result<()> {
+        self.enter()
+    }
+
     fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
         self.prepare_submissions();
         match wait {

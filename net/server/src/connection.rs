@@ -1,13 +1,15 @@
 //! A connection: greeted where it came in, served on the shard that its hello asked for.
 //!
-//! Two tasks belong to it. The reader takes one frame after the other and begins each request in the order in which
-//! they came; the writer sends answers as they become ready. The reader stops reading while too many requests are
-//! under way, while too many bytes of answers wait, and while the shard has no buffer: that is all the back-pressure
-//! there is, and it needs no more.
+//! One task serves it, in this order whenever it is woken: it takes one frame after the other and begins each request
+//! in the order in which they came, looks which produces have an answer, and sends what answers there are. So what one
+//! turn of the loop brings is answered in one send. Other requests that take longer have a task of their own. Nothing is
+//! read while too many requests are under way, while too many bytes of answers wait, and while the shard has no
+//! buffer: that is all the back-pressure there is, and it needs no more.
 
 mod held;
 mod hello;
 mod outbox;
+mod produces;
 mod reader;
 
 use std::cell::Cell;
@@ -23,6 +25,7 @@ use ringlog_wire::{Api, ErrorCode, ErrorResponse, FrameError, FrameHeader};
 pub(crate) use self::held::Held;
 pub(crate) use self::hello::SOFTWARE;
 use self::outbox::Outbox;
+use self::produces::Produces;
 use self::reader::{FrameReader, ReadError};
 use crate::ending::Ending;
 use crate::failure::Failure;
@@ -40,7 +43,7 @@ pub(crate) fn greet(shard: &Rc<Shard>, stream: TcpStream) {
     let shard = Rc::clone(shard);
     let reactor = shard.reactor.clone();
     reactor
-        .spawn("greet", async move {
+        .spawn("connection", async move {
             if let Some((stream, first)) = hello::greet(&shard, stream).await {
                 serve(&shard, stream, first).await;
             }
@@ -59,7 +62,7 @@ pub(crate) fn adopt(shard: &Rc<Shard>, hand_over: HandOver) {
     let shard = Rc::clone(shard);
     let reactor = shard.reactor.clone();
     reactor
-        .spawn("adopt", async move {
+        .spawn("connection", async move {
             let answer = hello::answer(&shard, hand_over.greeted);
             if let Some(answer) = answer {
                 serve(&shard, stream, answer).await;
@@ -90,6 +93,7 @@ impl Drop for Open {
 struct Connection {
     session: Rc<Session>,
     outbox: Outbox,
+    produces: Produces,
     in_flight: Cell<usize>,
     /// Notified when a request has been answered.
     answered: Signal,
@@ -121,6 +125,7 @@ async fn serve(shard: &Rc<Shard>, stream: TcpStream, first: Response) {
             held: Held::default(),
         }),
         outbox: Outbox::new(Rc::clone(&shard.outboxes_bytes)),
+        produces: Produces::default(),
         in_flight: Cell::new(0),
         answered: Signal::default(),
         active: Cell::new(shard.reactor.now()),
@@ -129,8 +134,16 @@ async fn serve(shard: &Rc<Shard>, stream: TcpStream, first: Response) {
     });
     connection.outbox.push(first);
     let ended = {
+        // In the order in which they are looked at: see above.
         let work = pin!(connection.work(&stream));
-        let write = pin!(connection.outbox.send_all(shard, &stream));
+        let write = pin!(async {
+            let answer = pin!(connection.answer_produces());
+            let send = pin!(connection.outbox.send_all(shard, &stream));
+            match select(answer, send).await {
+                Either::Left((never, _)) => match never {},
+                Either::Right((sent, _)) => sent,
+            }
+        });
         // A task of its own, so that neither a clock nor a list of those who wait is looked at for each request.
         let watch = Rc::clone(&connection);
         let _watch = shard
@@ -282,6 +295,7 @@ impl Connection {
         self.in_flight.set(self.in_flight.get() + 1);
         match handlers::begin(&self.session, api, request).await {
             Begun::Done(outcome) => self.end(api, &header, received, outcome.into()),
+            Begun::Produce(produce) => self.produces.push(header, received, produce),
             Begun::Running(work) => {
                 let connection = Rc::clone(self);
                 shard
@@ -289,6 +303,7 @@ impl Connection {
                     .spawn(api.name(), async move {
                         let ended = work.await;
                         connection.end(api, &header, received, ended);
+                        connection.outbox.announce();
                     })
                     .detach();
             }
@@ -346,6 +361,15 @@ impl Connection {
             let failure = Failure::new(error.error_code(), error);
             self.respond(self.session.shard.refuse(&header, &failure));
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Of requests that nobody is there for any more; those with a task of their own go on.
+        let in_flight = &self.session.shard.metrics.requests_in_flight;
+        let left = u64::try_from(self.produces.len()).unwrap_or(u64::MAX);
+        in_flight.set(in_flight.get().saturating_sub(left));
     }
 }
 

@@ -30,6 +30,7 @@ use ringlog_record::TopicPartition;
 use ringlog_shard::{Budget, Share};
 use ringlog_wire::{Api, Body, ErrorCode, FrameError, FrameHeader, Message, ProduceReceipt, frame};
 
+pub(crate) use self::produce::Produce;
 use crate::connection::Held;
 use crate::control::request::ControlRequest;
 use crate::ending::Ending;
@@ -119,6 +120,8 @@ pub(crate) enum Begun {
     Done(Outcome),
     /// Its answer comes later; other requests may be begun meanwhile.
     Running(Running),
+    /// A produce, whose answer comes later.
+    Produce(Produce),
 }
 
 /// A request that goes on by itself, and of which nothing is worth knowing afterwards.
@@ -149,7 +152,10 @@ pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> 
             ErrorCode::InvalidRequest,
             "hello is the first request of a connection, and comes once",
         ))),
-        Api::Produce => produce::begin(Rc::clone(session), request).await,
+        Api::Produce => match produce::begin(&shard, request).await {
+            Ok(produce) => Begun::Produce(produce),
+            Err(failure) => Begun::Done(Err(failure)),
+        },
         Api::Fetch => Begun::Running(Box::pin(fetch::handle(Rc::clone(session), request))),
         Api::Metadata => Begun::Done(metadata::handle(&shard, &request)),
         Api::DescribeCluster => Begun::Done(describe_cluster::handle(&shard, &request)),

@@ -349,12 +349,11 @@ impl Net {
                 open.send = Some(PendingSend { core, id, data });
                 self.try_send(socket, cx);
             }
-            Some(_) => cx.complete(
-                core,
-                id,
-                Output::Count(Err(io::ErrorKind::ResourceBusy.into())),
-            ),
-            None => cx.complete(core, id, Output::Count(Err(bad_handle()))),
+            Some(_) => {
+                let busy = Err(io::ErrorKind::ResourceBusy.into());
+                cx.complete(core, id, Output::Sent(busy, data));
+            }
+            None => cx.complete(core, id, Output::Sent(Err(bad_handle()), data)),
         }
     }
 
@@ -380,7 +379,7 @@ impl Net {
             } else {
                 io::ErrorKind::BrokenPipe
             };
-            cx.complete(core, id, Output::Count(Err(kind.into())));
+            cx.complete(core, id, Output::Sent(Err(kind.into()), data));
             return;
         }
         let total: usize = data.iter().map(Bytes::len).sum();
@@ -393,7 +392,7 @@ impl Net {
             count = 1 + cx.chance.index(count);
         }
         self.transmit(handle, peer, &data, count, cx);
-        cx.complete(core, id, Output::Count(Ok(count)));
+        cx.complete(core, id, Output::Sent(Ok(count), data));
     }
 
     fn transmit(
@@ -622,8 +621,8 @@ impl Net {
             if let Some(PendingRecv { core, id, buf, .. }) = socket.recv.take() {
                 cx.complete(core, id, Output::Buf(Err(cancelled()), buf));
             }
-            if let Some(PendingSend { core, id, .. }) = socket.send.take() {
-                cx.complete(core, id, Output::Count(Err(cancelled())));
+            if let Some(PendingSend { core, id, data }) = socket.send.take() {
+                cx.complete(core, id, Output::Sent(Err(cancelled()), data));
             }
             let part = if socket.incoming_bytes > 0 {
                 Part::Reset
@@ -658,8 +657,8 @@ impl Net {
                 cx.complete(core, id, Output::Buf(Err(cancelled()), recv.buf));
                 return;
             }
-            if socket.send.take_if(sends).is_some() {
-                cx.complete(core, id, Output::Count(Err(cancelled())));
+            if let Some(send) = socket.send.take_if(sends) {
+                cx.complete(core, id, Output::Sent(Err(cancelled()), send.data));
                 return;
             }
         }

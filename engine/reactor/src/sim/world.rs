@@ -807,7 +807,9 @@ fn no_node<T>() -> io::Result<T> {
 /// What came of an operation, for the trace.
 fn outcome(output: &Output) -> u64 {
     match output {
-        Output::Count(Ok(count)) | Output::Buf(Ok(count), _) => *count as u64,
+        Output::Count(Ok(count)) | Output::Buf(Ok(count), _) | Output::Sent(Ok(count), _) => {
+            *count as u64
+        }
         Output::Unit(Ok(())) | Output::Handle(Ok(_)) | Output::Accepted(Ok(_)) => 1,
         Output::Stat(Ok(stat)) => stat.len_bytes,
         Output::Entries(Ok(entries)) => entries.len() as u64,

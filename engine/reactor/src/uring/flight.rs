@@ -96,14 +96,15 @@ pub(super) enum Flight {
         buf: AlignedBuf,
         range: Range<usize>,
     },
+    /// Of at most one slice.
     Send {
         socket: RawFd,
-        data: Bytes,
+        data: Vec<Bytes>,
     },
     SendMany {
         socket: RawFd,
         header: Box<SendHeader>,
-        _data: Vec<Bytes>,
+        data: Vec<Bytes>,
     },
     Shutdown {
         socket: RawFd,
@@ -354,19 +355,16 @@ impl Flight {
         Route::Ring(flight)
     }
 
-    fn send(socket: RawFd, mut data: Vec<Bytes>, headers: &mut SendHeaders) -> Self {
+    fn send(socket: RawFd, data: Vec<Bytes>, headers: &mut SendHeaders) -> Self {
         if data.len() <= 1 {
-            return Self::Send {
-                socket,
-                data: data.pop().unwrap_or_default(),
-            };
+            return Self::Send { socket, data };
         }
         let mut header = headers.take();
         header.fill(&data);
         Self::SendMany {
             socket,
             header,
-            _data: data,
+            data,
         }
     }
 
@@ -451,7 +449,9 @@ impl Flight {
                     .build()
             }
             Self::Send { socket, data } => {
-                opcode::Send::new(types::Fd(*socket), data.as_ptr(), transfer_len(data.len()))
+                let bytes = data.first().map_or(&[][..], |slice| slice);
+                let len = transfer_len(bytes.len());
+                opcode::Send::new(types::Fd(*socket), bytes.as_ptr(), len)
                     .flags(libc::MSG_NOSIGNAL)
                     .build()
             }
@@ -512,7 +512,8 @@ impl Flight {
         Step::Done(match self {
             Self::Open { .. } => Output::Handle(handle(result)),
             Self::Read { buf, .. } | Self::Recv { buf, .. } => Output::Buf(count(result), buf),
-            Self::Write { .. } | Self::Send { .. } => Output::Count(count(result)),
+            Self::Write { .. } => Output::Count(count(result)),
+            Self::Send { data, .. } => Output::Sent(count(result), data),
             Self::WriteSync {
                 file,
                 position,
@@ -529,9 +530,9 @@ impl Flight {
                 }
                 written => Output::Count(written),
             },
-            Self::SendMany { header, .. } => {
+            Self::SendMany { header, data, .. } => {
                 headers.give_back(header);
-                Output::Count(count(result))
+                Output::Sent(count(result), data)
             }
             Self::Close { fd } if result == -libc::ECANCELED => {
                 // Only when the whole ring is being closed; the descriptor must not be lost.

@@ -97,7 +97,7 @@ impl Rig {
 
     fn count(output: Output) -> io::Result<usize> {
         match output {
-            Output::Count(result) => result,
+            Output::Count(result) | Output::Sent(result, _) => result,
             other => panic!("expected a count, got {other:?}"),
         }
     }

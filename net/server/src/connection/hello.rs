@@ -155,7 +155,7 @@ async fn refuse(shard: &Shard, stream: &TcpStream, error: &HelloError) {
         drop(
             shard
                 .reactor
-                .timeout(SEND_TIMEOUT, stream.send(vec![head]))
+                .timeout(SEND_TIMEOUT, stream.send(&mut vec![head]))
                 .await,
         );
     }

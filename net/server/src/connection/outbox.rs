@@ -33,6 +33,15 @@ struct Slice {
     memory: Vec<Share>,
 }
 
+/// A send; what it is made of is used again for the next one.
+#[derive(Default)]
+struct Sending {
+    slices: Vec<Bytes>,
+    bytes: usize,
+    /// The memory of the answers that end in it.
+    memory: Vec<Share>,
+}
+
 /// Why a connection cannot be sent to.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
@@ -53,7 +62,8 @@ impl Outbox {
         }
     }
 
-    /// Puts an answer in. Never refuses: who begins requests waits for [`Outbox::room`] first.
+    /// Puts an answer in. Never refuses: who begins requests waits for [`Outbox::room`] first. The task of the connection
+    /// looks in here whenever it is polled; others wake it with [`Outbox::announce`].
     pub(super) fn push(&self, response: Response) {
         if self.is_abandoned.get() {
             return;
@@ -69,7 +79,10 @@ impl Outbox {
         if let Some(last) = slices.back_mut() {
             last.memory = response.memory;
         }
-        drop(slices);
+    }
+
+    /// Has the task of the connection look in here.
+    pub(super) fn announce(&self) {
         self.changed.notify();
     }
 
@@ -104,6 +117,7 @@ impl Outbox {
         shard: &Shard,
         stream: &TcpStream,
     ) -> Result<(), SendError> {
+        let mut sending = Sending::default();
         loop {
             let is_over = self
                 .changed
@@ -115,15 +129,13 @@ impl Outbox {
             if is_over {
                 return Ok(());
             }
-            let (slices, bytes, memory) = self.take();
-            let sent = shard
-                .reactor
-                .timeout(SEND_TIMEOUT, stream.send(slices))
-                .await;
+            self.take(&mut sending);
+            let send = stream.send(&mut sending.slices);
+            let sent = shard.reactor.timeout(SEND_TIMEOUT, send).await;
             sent.map_err(|_| SendError::TimedOut)??;
-            shard.metrics.sent_bytes.add(bytes as u64);
-            self.sent(bytes);
-            drop(memory);
+            shard.metrics.sent_bytes.add(sending.bytes as u64);
+            self.sent(sending.bytes);
+            sending.memory.clear();
             self.changed.notify();
         }
     }
@@ -135,25 +147,24 @@ impl Outbox {
         all_bytes.set(all_bytes.get().saturating_sub(bytes));
     }
 
-    /// What goes into the next send, with the memory of the answers that end in it.
-    fn take(&self) -> (Vec<Bytes>, usize, Vec<Share>) {
+    /// Takes what goes into the next send.
+    fn take(&self, into: &mut Sending) {
         let mut waiting = self.slices.borrow_mut();
-        let (mut slices, mut bytes, mut memory) = (Vec::new(), 0, Vec::new());
-        while slices.len() < SEND_SLICES_MAX
-            && bytes < SEND_BYTES_MAX
+        into.bytes = 0;
+        while into.slices.len() < SEND_SLICES_MAX
+            && into.bytes < SEND_BYTES_MAX
             && let Some(next) = waiting.front_mut()
         {
-            let room = SEND_BYTES_MAX - bytes;
+            let room = SEND_BYTES_MAX - into.bytes;
             if next.bytes.len() > room {
-                slices.push(next.bytes.split_to(room));
-                bytes += room;
+                into.slices.push(next.bytes.split_to(room));
+                into.bytes += room;
             } else if let Some(slice) = waiting.pop_front() {
-                bytes += slice.bytes.len();
-                slices.push(slice.bytes);
-                memory.extend(slice.memory);
+                into.bytes += slice.bytes.len();
+                into.slices.push(slice.bytes);
+                into.memory.extend(slice.memory);
             }
         }
-        (slices, bytes, memory)
     }
 }
 

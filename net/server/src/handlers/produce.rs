@@ -1,28 +1,45 @@
 //! Produce: the appends happen while the request is begun, the answer comes when all of them are.
 
-use std::rc::Rc;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringlog_reactor::Instant;
 use ringlog_record::{ShardId, TopicPartition};
 use ringlog_replication::Acks;
 use ringlog_shard::{Lane, Reply};
 use ringlog_wire::{
-    ErrorCode, PartitionState, ProducePartition, ProduceReceipt, ProduceRequest,
-    ProduceResponseDraft, ProducedPartition,
+    ErrorCode, FrameHeader, PartitionState, ProduceReceipt, ProduceRequest, ProduceResponseDraft,
+    ProducedPartition,
 };
+use smallvec::SmallVec;
 
-use super::{Begun, Ended, Notes, Outcome, Request, Response, Session};
+use super::{Ended, Notes, Outcome, Request, Response, Session};
 use crate::failure::Failure;
 use crate::shard::Shard;
-use crate::shard::data::{BegunProduce, ProduceSpec};
+use crate::shard::data::{BegunProduce, PendingAppend, ProduceSpec};
 use crate::shard::peer::{PeerReply, PeerRequest, Produced};
 use crate::stages::Stages;
 
+/// A produce whose records are in the logs of this shard, or on their way to those of others. The connection that it
+/// came from asks it for its answer: a task of its own would cost more than the append.
+pub(crate) struct Produce {
+    header: FrameHeader,
+    acks: Acks,
+    wants_receipt: bool,
+    /// Bytes of records.
+    bytes: u64,
+    /// When it is answered whatever it has come to.
+    deadline: Instant,
+    parts: SmallVec<[Part; 1]>,
+}
+
 /// A partition of the request.
 enum Part {
-    Here(BegunProduce),
+    Here(PendingAppend),
     There(TopicPartition, Reply<PeerReply>),
+    Over(Answered),
 }
 
 /// A partition of the answer.
@@ -31,102 +48,173 @@ struct Answered {
     forwarded: bool,
 }
 
-pub(super) async fn begin(session: Rc<Session>, request: Request) -> Begun {
-    let shard = Rc::clone(&session.shard);
-    let wanted = match decode(&request) {
-        Ok(wanted) => wanted,
-        Err(failure) => return Begun::Done(Err(failure)),
+/// Appends what belongs here before it returns, and sends the rest on.
+pub(super) async fn begin(shard: &Shard, request: Request) -> Result<Produce, Failure> {
+    let wanted = ProduceRequest::decode(request.body()?)?;
+    let acks = match wanted.acks() {
+        ringlog_wire::Acks::None => Acks::None,
+        ringlog_wire::Acks::Leader => Acks::Leader,
+        ringlog_wire::Acks::All => Acks::All,
     };
-    let mut parts = Vec::with_capacity(wanted.slices.len());
-    for (partition, range) in wanted.slices {
+    let mut parts = SmallVec::new();
+    for (partition, range) in wanted.slices() {
         let id = partition.id;
         let spec = ProduceSpec {
             id,
             batches: &request.payload[range.clone()],
-            acks: wanted.acks,
+            acks,
             expected_offset: partition.expected_offset,
             received: request.received,
         };
         let part = match shard.owner(id) {
             Some(owner) if owner != shard.me => {
-                forward(&shard, owner, spec, request.payload.slice(range)).await
+                forward(shard, owner, spec, request.payload.slice(range)).await
             }
             // Nobody owns it: this shard says so as well as any.
-            _ => Part::Here(shard.begin_produce(spec)),
+            _ => append(shard, spec),
         };
         parts.push(part);
     }
-    let header = request.header;
-    let bytes = request.payload.len() as u64;
-    // The payload is copied where it belongs by now; its buffer is free for the next receive.
-    drop(request);
-    Begun::Running(Box::pin(async move {
-        let deadline = shard.reactor.now() + wanted.timeout;
-        let mut answered = Vec::with_capacity(parts.len());
-        for part in parts {
-            let left = deadline.since(shard.reactor.now());
-            answered.push(finish(&shard, part, left).await);
+    let timeout = Duration::from_millis(wanted.timeout_ms().into());
+    Ok(Produce {
+        header: request.header,
+        acks,
+        wants_receipt: wanted.wants_receipt(),
+        bytes: request.payload.len() as u64,
+        deadline: request.received + timeout,
+        parts,
+    })
+}
+
+impl Produce {
+    /// When it is answered whatever it has come to, by [`Produce::give_up`].
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What it came to, once all of it is known; not to be asked again then.
+    pub(crate) fn poll_ended(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<Ended> {
+        let mut is_over = true;
+        for part in &mut self.parts {
+            is_over &= part.poll_over(&session.shard, cx).is_ready();
         }
-        let last = last_acknowledged(&answered);
-        let stages = last.map(|(_, stages)| stages.receipt(shard.reactor.now()));
+        if is_over {
+            Poll::Ready(self.ended(session))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// What it came to until now: the rest may still happen.
+    pub(crate) fn give_up(&mut self, session: &Session) -> Ended {
+        let shard = &session.shard;
+        for part in &mut self.parts {
+            if let Part::Here(PendingAppend { id, .. }) | Part::There(id, _) = part {
+                let id = *id;
+                let message = "the records are not stable within the time-out of the request";
+                part.end(unknown(shard, id, message));
+            }
+        }
+        self.ended(session)
+    }
+
+    fn ended(&self, session: &Session) -> Ended {
+        let answered = || {
+            self.parts.iter().filter_map(|part| match part {
+                Part::Over(answered) => Some(answered),
+                Part::Here(_) | Part::There(..) => None,
+            })
+        };
+        let last = last_acknowledged(answered());
+        let stages = last.map(|(_, stages)| stages.receipt(session.shard.reactor.now()));
         let notes = Notes {
             partition: last
                 .map(|(id, _)| id)
-                .or_else(|| answered.first().map(|one| one.produced.id)),
-            bytes,
+                .or_else(|| answered().next().map(|one| one.produced.id)),
+            bytes: self.bytes,
             stages,
             parked: Duration::ZERO,
         };
-        let outcome = if wanted.acks == Acks::None {
-            report_silently(&answered);
+        let outcome = if self.acks == Acks::None {
+            report_silently(answered());
             Ok(None)
         } else {
-            let receipt = stages.filter(|_| wanted.wants_receipt);
-            respond(&session, &header, &answered, receipt)
+            let receipt = stages.filter(|_| self.wants_receipt);
+            respond(session, &self.header, answered(), receipt)
         };
         Ended { outcome, notes }
-    }))
+    }
+}
+
+impl Part {
+    /// Whether it has come to its end.
+    fn poll_over(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<()> {
+        let produced = match self {
+            Self::Here(append) => ready!(append.poll_produced(shard, cx)),
+            Self::There(id, reply) => match ready!(Pin::new(reply).poll(cx)) {
+                Ok(PeerReply::Produced(produced)) => produced,
+                _ => unknown(
+                    shard,
+                    *id,
+                    "the shard of the partition stopped before it answered",
+                ),
+            },
+            Self::Over(_) => return Poll::Ready(()),
+        };
+        self.end(produced);
+        Poll::Ready(())
+    }
+
+    fn end(&mut self, produced: Produced) {
+        let forwarded = matches!(self, Self::There(..));
+        *self = Self::Over(Answered {
+            produced,
+            forwarded,
+        });
+    }
+}
+
+fn unknown(shard: &Shard, id: TopicPartition, message: &str) -> Produced {
+    Produced {
+        id,
+        state: shard.state(id),
+        result: Err(Failure::new(ErrorCode::UnknownOutcome, message)),
+    }
 }
 
 /// The partition that was acknowledged last, if any was.
-fn last_acknowledged(answered: &[Answered]) -> Option<(TopicPartition, Stages)> {
-    let acknowledged = answered.iter().filter_map(|one| {
+fn last_acknowledged<'a>(
+    answered: impl Iterator<Item = &'a Answered>,
+) -> Option<(TopicPartition, Stages)> {
+    let acknowledged = answered.filter_map(|one| {
         let at = one.produced.result.as_ref().ok()?;
         Some((one.produced.id, at.stages))
     });
     acknowledged.max_by_key(|(_, stages)| stages.times.acknowledged)
 }
 
-struct Wanted {
-    acks: Acks,
-    timeout: Duration,
-    wants_receipt: bool,
-    slices: Vec<(ProducePartition, std::ops::Range<usize>)>,
-}
-
-fn decode(request: &Request) -> Result<Wanted, Failure> {
-    let produce = ProduceRequest::decode(request.body()?)?;
-    Ok(Wanted {
-        acks: match produce.acks() {
-            ringlog_wire::Acks::None => Acks::None,
-            ringlog_wire::Acks::Leader => Acks::Leader,
-            ringlog_wire::Acks::All => Acks::All,
-        },
-        timeout: Duration::from_millis(produce.timeout_ms().into()),
-        wants_receipt: produce.wants_receipt(),
-        slices: produce.slices().collect(),
-    })
+fn append(shard: &Shard, spec: ProduceSpec<'_>) -> Part {
+    match shard.begin_produce(spec) {
+        BegunProduce::Pending(append) => Part::Here(append),
+        BegunProduce::Refused(produced) => Part::Over(Answered {
+            produced,
+            forwarded: false,
+        }),
+    }
 }
 
 async fn forward(shard: &Shard, owner: ShardId, spec: ProduceSpec<'_>, batches: Bytes) -> Part {
     let id = spec.id;
     shard.metrics.forwarded.add(1);
     let refused = |failure: Failure| {
-        Part::Here(BegunProduce::Refused(Produced {
-            id,
-            state: PartitionState::default(),
-            result: Err(failure),
-        }))
+        Part::Over(Answered {
+            produced: Produced {
+                id,
+                state: PartitionState::default(),
+                result: Err(failure),
+            },
+            forwarded: false,
+        })
     };
     let Some(slot) = shard.router.slot(owner, Lane::Work).await else {
         return refused(Failure::unknown_partition(id));
@@ -144,38 +232,8 @@ async fn forward(shard: &Shard, owner: ShardId, spec: ProduceSpec<'_>, batches: 
     }
 }
 
-async fn finish(shard: &Shard, part: Part, left: Duration) -> Answered {
-    let (id, forwarded) = match &part {
-        Part::Here(BegunProduce::Pending(pending)) => (pending.id, false),
-        Part::Here(BegunProduce::Refused(produced)) => (produced.id, false),
-        Part::There(id, _) => (*id, true),
-    };
-    let unknown = |message: &str| Produced {
-        id,
-        state: shard.state(id),
-        result: Err(Failure::new(ErrorCode::UnknownOutcome, message)),
-    };
-    let wait = async {
-        match part {
-            Part::Here(begun) => shard.finish_produce(begun).await,
-            Part::There(_, reply) => match reply.await {
-                Ok(PeerReply::Produced(produced)) => produced,
-                _ => unknown("the shard of the partition stopped before it answered"),
-            },
-        }
-    };
-    let produced = match shard.reactor.timeout(left, wait).await {
-        Ok(produced) => produced,
-        Err(_) => unknown("the records are not stable within the time-out of the request"),
-    };
-    Answered {
-        produced,
-        forwarded,
-    }
-}
-
 /// A client that wants no answer is not told what went wrong either; the log is.
-fn report_silently(answered: &[Answered]) {
+fn report_silently<'a>(answered: impl Iterator<Item = &'a Answered>) {
     for one in answered {
         if let Err(failure) = &one.produced.result {
             tracing::debug!(partition = %one.produced.id, code = failure.code.name(), "an unacknowledged produce is refused");
@@ -183,14 +241,13 @@ fn report_silently(answered: &[Answered]) {
     }
 }
 
-fn respond(
+fn respond<'a>(
     session: &Session,
-    header: &ringlog_wire::FrameHeader,
-    answered: &[Answered],
+    header: &FrameHeader,
+    answered: impl Iterator<Item = &'a Answered>,
     receipt: Option<ProduceReceipt>,
 ) -> Outcome {
-    let partitions: Vec<_> = answered
-        .iter()
+    let partitions: SmallVec<[_; 1]> = answered
         .map(|one| match &one.produced.result {
             Ok(at) => ProducedPartition {
                 id: one.produced.id,

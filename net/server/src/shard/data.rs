@@ -1,5 +1,9 @@
 //! What a shard does with the records of its own partitions, whoever asked: a connection or another shard.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use bytes::Bytes;
 use futures_util::future::{select, select_all};
 use ringlog_reactor::Instant;
@@ -55,6 +59,34 @@ fn wire_level(level: AckLevel) -> ringlog_wire::AckLevel {
         AckLevel::LeaderDurable => ringlog_wire::AckLevel::LeaderDurable,
         AckLevel::AllMemory => ringlog_wire::AckLevel::AllMemory,
         AckLevel::AllDurable => ringlog_wire::AckLevel::AllDurable,
+    }
+}
+
+impl PendingAppend {
+    /// What it came to, once that is known; not to be asked again then.
+    pub(crate) fn poll_produced(&mut self, shard: &Shard, cx: &mut Context<'_>) -> Poll<Produced> {
+        let id = self.id;
+        let outcome = ready!(Pin::new(&mut self.pending).poll(cx));
+        Poll::Ready(match outcome {
+            Ok(ack) => Produced {
+                id,
+                state: state_of(&ack.ends),
+                result: Ok(ProducedAt {
+                    base_offset: ack.appended.base_offset,
+                    level: wire_level(ack.level),
+                    stages: Stages {
+                        received: self.received,
+                        began: self.began,
+                        times: ack.times,
+                    },
+                }),
+            },
+            Err(error) => Produced {
+                id,
+                state: shard.state(id),
+                result: Err(error.into()),
+            },
+        })
     }
 }
 
@@ -123,34 +155,9 @@ impl Shard {
 
     /// Waits for what a produce came to.
     pub(crate) async fn finish_produce(&self, begun: BegunProduce) -> Produced {
-        let PendingAppend {
-            id,
-            received,
-            began,
-            pending,
-        } = match begun {
-            BegunProduce::Pending(pending) => pending,
-            BegunProduce::Refused(produced) => return produced,
-        };
-        match pending.await {
-            Ok(ack) => Produced {
-                id,
-                state: state_of(&ack.ends),
-                result: Ok(ProducedAt {
-                    base_offset: ack.appended.base_offset,
-                    level: wire_level(ack.level),
-                    stages: Stages {
-                        received,
-                        began,
-                        times: ack.times,
-                    },
-                }),
-            },
-            Err(error) => Produced {
-                id,
-                state: self.state(id),
-                result: Err(error.into()),
-            },
+        match begun {
+            BegunProduce::Pending(mut append) => poll_fn(|cx| append.poll_produced(self, cx)).await,
+            BegunProduce::Refused(produced) => produced,
         }
     }
 

@@ -257,7 +257,7 @@ fn clients_that_stop_or_creep_are_closed_and_others_do_not_notice() {
         for byte in frame.iter().cycle().take(90) {
             let sent = creeping
                 .stream
-                .send(vec![Bytes::copy_from_slice(&[*byte])])
+                .send(&mut vec![Bytes::copy_from_slice(&[*byte])])
                 .await;
             if sent.is_err() {
                 break;
@@ -300,7 +300,8 @@ fn a_client_that_never_reads_costs_bounded_memory_and_is_closed() {
                 .encode(CorrelationId::new(1), &draft)
                 .unwrap();
             // The broker stops reading at some point, and closes the connection in the end.
-            let sent = greedy.stream.send(vec![head]);
+            let mut data = vec![head];
+            let sent = greedy.stream.send(&mut data);
             if !matches!(
                 reactor.timeout(Duration::from_secs(5), sent).await,
                 Ok(Ok(()))

@@ -90,12 +90,15 @@ impl Client {
             .encode(CorrelationId::new(id), message)
             .unwrap();
         let payload = Bytes::copy_from_slice(payload);
-        self.stream.send(vec![head, payload]).await.unwrap();
+        self.stream.send(&mut vec![head, payload]).await.unwrap();
         id
     }
 
     pub(crate) async fn send_bytes(&self, bytes: &[u8]) {
-        let sent = self.stream.send(vec![Bytes::copy_from_slice(bytes)]).await;
+        let sent = self
+            .stream
+            .send(&mut vec![Bytes::copy_from_slice(bytes)])
+            .await;
         sent.unwrap();
     }
 

@@ -26,7 +26,7 @@ fn ask() -> Bytes {
 async fn ask_and_never_read(reactor: Reactor) {
     let (client, _) = Client::connect(&reactor, None).await;
     let asks = vec![ask(); 32];
-    while client.stream.send(asks.clone()).await.is_ok() {}
+    while client.stream.send(&mut asks.clone()).await.is_ok() {}
 }
 
 /// Sends a byte a second, until the broker has enough of it.
@@ -34,7 +34,7 @@ async fn creep(reactor: Reactor) {
     let client = Client::raw(&reactor).await;
     for byte in ask() {
         let byte = Bytes::copy_from_slice(&[byte]);
-        if client.stream.send(vec![byte]).await.is_err() {
+        if client.stream.send(&mut vec![byte]).await.is_err() {
             return;
         }
         reactor.sleep(Duration::from_secs(1)).await;

@@ -297,7 +297,7 @@ async fn commit_on(
         let frame = Encoder::new()
             .encode(CorrelationId::new(next), &request)
             .unwrap();
-        if client.stream.send(vec![frame]).await.is_err() {
+        if client.stream.send(&mut vec![frame]).await.is_err() {
             return;
         }
         let Some(answer) = client.receive().await else {

@@ -109,7 +109,7 @@ impl Connection {
         if !payload.is_empty() {
             data.push(payload);
         }
-        self.stream.send(data).await.map_err(|_| Stop::Gone)?;
+        self.stream.send(&mut data).await.map_err(|_| Stop::Gone)?;
         Ok(id)
     }
 

@@ -21,7 +21,7 @@ async fn echo(stream: TcpStream) {
         let (result, back) = stream.recv(buf, 0..4096).await;
         let Ok(count @ 1..) = result else { return };
         if stream
-            .send(vec![Bytes::copy_from_slice(&back[..count])])
+            .send(&mut vec![Bytes::copy_from_slice(&back[..count])])
             .await
             .is_err()
         {
@@ -46,7 +46,7 @@ async fn round_trip(reactor: Reactor, data: Vec<u8>) -> std::io::Result<Vec<u8>>
     let stream = Rc::new(reactor.connect(ADDRESS.parse().unwrap()).await?);
     let sender = Rc::clone(&stream);
     let to_send = Bytes::from(data.clone());
-    let sent = reactor.spawn("send", async move { sender.send(vec![to_send]).await });
+    let sent = reactor.spawn("send", async move { sender.send(&mut vec![to_send]).await });
     let mut received = Vec::new();
     let mut buf = AlignedBuf::unpooled(4096);
     while received.len() < data.len() {
@@ -100,7 +100,7 @@ fn a_send_waits_while_the_peer_does_not_receive() {
     world.run_for(Duration::from_millis(1));
     let sent = world.block_on(node, Duration::from_secs(5), |reactor| async move {
         let stream = reactor.connect(ADDRESS.parse().unwrap()).await.unwrap();
-        stream.send(vec![Bytes::from(vec![0; 4 << 20])]).await
+        stream.send(&mut vec![Bytes::from(vec![0; 4 << 20])]).await
     });
     assert!(sent.is_none());
     held.borrow_mut().clear();

@@ -12,13 +12,19 @@ fn response(head_bytes: usize, payload_bytes: &[usize], memory: Vec<Share>) -> R
     }
 }
 
+fn take(outbox: &Outbox) -> Sending {
+    let mut sending = Sending::default();
+    outbox.take(&mut sending);
+    sending
+}
+
 #[test]
 fn a_large_answer_goes_out_in_sends_of_bounded_size() {
     let outbox = Outbox::default();
     outbox.push(response(64, &[5 * SEND_BYTES_MAX, 10], Vec::new()));
     let mut sent = Vec::new();
     loop {
-        let (slices, bytes, _) = outbox.take();
+        let Sending { slices, bytes, .. } = take(&outbox);
         if bytes == 0 {
             break;
         }
@@ -36,11 +42,9 @@ fn an_answer_keeps_its_memory_until_its_last_byte_is_taken() {
     let share = budget.try_take(100).into_iter().collect();
     outbox.push(response(64, &[2 * SEND_BYTES_MAX], share));
     outbox.push(response(64, &[], Vec::new()));
-    let (_, _, first) = outbox.take();
-    assert!(first.is_empty());
-    let (_, _, second) = outbox.take();
-    assert!(second.is_empty());
-    let (_, _, last) = outbox.take();
+    assert!(take(&outbox).memory.is_empty());
+    assert!(take(&outbox).memory.is_empty());
+    let last = take(&outbox).memory;
     assert_eq!((last.len(), budget.free_bytes()), (1, 0));
     drop(last);
     assert_eq!(budget.free_bytes(), 100);
@@ -81,7 +85,7 @@ fn many_small_answers_share_a_send() {
     for _ in 0..3 * SEND_SLICES_MAX {
         outbox.push(response(16, &[], Vec::new()));
     }
-    let (slices, bytes, _) = outbox.take();
+    let Sending { slices, bytes, .. } = take(&outbox);
     assert_eq!(
         (slices.len(), bytes),
         (SEND_SLICES_MAX, 16 * SEND_SLICES_MAX)

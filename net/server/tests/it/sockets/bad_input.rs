@@ -61,7 +61,7 @@ async fn out_of_step(scene: Scene) {
             let mut frame = head.to_vec();
             damage(&mut frame);
             // It may be closed before all is sent.
-            drop(wire.stream.send(vec![Bytes::from(frame)]).await);
+            drop(wire.stream.send(&mut vec![Bytes::from(frame)]).await);
             while let Some(answer) = wire.receive().await {
                 assert!(answer.refusal().is_some(), "{what}");
             }
@@ -231,7 +231,8 @@ async fn half_way(scene: Scene) {
         };
         for _ in 0..40 {
             let (_, head) = greedy.encode(&draft);
-            let send = greedy.stream.send(vec![head]);
+            let mut data = vec![head];
+            let send = greedy.stream.send(&mut data);
             drop(scene.reactor.timeout(Duration::from_secs(1), send).await);
         }
         others.push(greedy);

@@ -140,8 +140,8 @@ impl Wire {
         id
     }
 
-    pub(crate) async fn send_bytes(&self, bytes: Vec<Bytes>) {
-        self.stream.send(bytes).await.unwrap();
+    pub(crate) async fn send_bytes(&self, mut bytes: Vec<Bytes>) {
+        self.stream.send(&mut bytes).await.unwrap();
     }
 
     /// The next answer; `None` when the broker has closed the connection.
