@@ -19,6 +19,10 @@ pub enum Shape {
     Write,
     /// The same, each followed by a linked fdatasync.
     WriteSync,
+    /// The same on a file and memory that the ring does not know beforehand.
+    WriteSyncPlain,
+    /// The same as `Write`, each durable by itself (RWF_DSYNC).
+    WriteDsync,
     /// Reads of whole blocks, one behind the other, direct.
     Read,
     /// A request of the record's size over loopback TCP, sent back whole.
@@ -35,6 +39,8 @@ impl Shape {
     pub const ALL: &'static [Self] = &[
         Self::Write,
         Self::WriteSync,
+        Self::WriteSyncPlain,
+        Self::WriteDsync,
         Self::Read,
         Self::TcpEcho,
         Self::TcpDurable,
@@ -47,6 +53,8 @@ impl Shape {
         match self {
             Self::Write => "write",
             Self::WriteSync => "write-sync",
+            Self::WriteSyncPlain => "write-sync-plain",
+            Self::WriteDsync => "write-dsync",
             Self::Read => "read",
             Self::TcpEcho => "tcp-echo",
             Self::TcpDurable => "tcp-durable",

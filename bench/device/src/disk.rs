@@ -8,7 +8,7 @@ use crate::error::DeviceError;
 use crate::file::DataFile;
 use crate::measured::{CpuTime, Measured, Window};
 use crate::memory::Pages;
-use crate::ring::{Block, Completion, Link, Ring, Token};
+use crate::ring::{Block, Completion, Ring, Token, WriteKind};
 
 /// Set in the token of a write whose sync is linked behind it.
 const FIRST_OF_TWO: Token = 1 << 32;
@@ -20,7 +20,11 @@ pub(crate) fn run(config: &DeviceConfig) -> Result<Measured, DeviceError> {
     let pinned = cpu::pin(config.placement.server_cpu);
     let data = DataFile::create(&config.dir, config.file_bytes)?;
     let mut ring = Ring::new(config.depth * 2, memory, config.idle)?;
-    ring.register(data.file())?;
+    if config.shape == Shape::WriteSyncPlain {
+        ring.know(data.file());
+    } else {
+        ring.register(data.file())?;
+    }
     let memory_registered = ring.memory_registered();
 
     let mut run = Run {
@@ -85,12 +89,13 @@ impl Run {
         self.submitted[slot] = now;
         match self.shape {
             Shape::Read => self.ring.read(token, block),
-            Shape::WriteSync => {
-                self.ring
-                    .write(token | FIRST_OF_TWO, block, Link::WithNext)?;
+            Shape::WriteSync | Shape::WriteSyncPlain => {
+                let first = token | FIRST_OF_TWO;
+                self.ring.write(first, block, WriteKind::BeforeNext)?;
                 self.ring.sync_data(token)
             }
-            _ => self.ring.write(token, block, Link::Alone),
+            Shape::WriteDsync => self.ring.write(token, block, WriteKind::Durable),
+            _ => self.ring.write(token, block, WriteKind::Alone),
         }
     }
 
@@ -98,7 +103,9 @@ impl Run {
     fn complete(&self, completion: Completion) -> Result<Option<usize>, DeviceError> {
         let is_first = completion.token & FIRST_OF_TWO != 0;
         match (self.shape, is_first) {
-            (Shape::WriteSync, false) => completion.moved_all("fdatasync", 0)?,
+            (Shape::WriteSync | Shape::WriteSyncPlain, false) => {
+                completion.moved_all("fdatasync", 0)?
+            }
             (Shape::Read, _) => completion.moved_all("read", self.io_bytes)?,
             _ => completion.moved_all("write", self.io_bytes)?,
         }

@@ -74,13 +74,22 @@ pub(crate) struct Block {
     pub(crate) position: u64,
 }
 
-/// Whether the next submission waits for this one.
+/// What comes with a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Link {
-    /// It does not.
+pub(crate) enum WriteKind {
+    /// Nothing.
     Alone,
-    /// It does, and is cancelled if this one fails or is short.
-    WithNext,
+    /// The next submission waits for it, and is cancelled if it fails or is short.
+    BeforeNext,
+    /// It ends when it is durable (RWF_DSYNC).
+    Durable,
+}
+
+/// The file that is read and written.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Registered(Fixed),
+    Plain(Fd),
 }
 
 /// A ring with its memory.
@@ -88,6 +97,7 @@ pub(crate) struct Ring {
     uring: IoUring,
     memory: ManuallyDrop<Pages>,
     memory_registered: bool,
+    target: Target,
     in_flight: usize,
     idle: Idle,
     completions: Vec<Completion>,
@@ -109,6 +119,7 @@ impl Ring {
             uring,
             memory: ManuallyDrop::new(memory),
             memory_registered: false,
+            target: Target::Registered(Fixed(0)),
             in_flight: 0,
             idle,
             completions: Vec::new(),
@@ -132,6 +143,11 @@ impl Ring {
         Ok(())
     }
 
+    /// Reads and writes this file without registering anything.
+    pub(crate) fn know(&mut self, file: &File) {
+        self.target = Target::Plain(Fd(file.as_raw_fd()));
+    }
+
     /// Whether the memory is registered.
     pub(crate) fn memory_registered(&self) -> bool {
         self.memory_registered
@@ -142,49 +158,65 @@ impl Ring {
         self.memory.bytes_mut()
     }
 
-    /// Writes to the registered file.
+    /// Writes to the file.
     pub(crate) fn write(
         &mut self,
         token: Token,
         block: Block,
-        link: Link,
+        kind: WriteKind,
     ) -> Result<(), DeviceError> {
         let (pointer, len) = self.part(&block.part)?;
-        let entry = if self.memory_registered {
-            opcode::WriteFixed::new(Fixed(0), pointer, len, 0)
-                .offset(block.position)
-                .build()
-        } else {
-            opcode::Write::new(Fixed(0), pointer, len)
-                .offset(block.position)
-                .build()
+        let rw_flags = match kind {
+            WriteKind::Alone | WriteKind::BeforeNext => 0,
+            WriteKind::Durable => libc::RWF_DSYNC,
         };
-        let flags = match link {
-            Link::Alone => Flags::empty(),
-            Link::WithNext => Flags::IO_LINK,
+        let entry = match self.target {
+            Target::Registered(file) if self.memory_registered => {
+                opcode::WriteFixed::new(file, pointer, len, 0)
+                    .offset(block.position)
+                    .rw_flags(rw_flags)
+                    .build()
+            }
+            Target::Registered(file) => opcode::Write::new(file, pointer, len)
+                .offset(block.position)
+                .rw_flags(rw_flags)
+                .build(),
+            Target::Plain(file) => opcode::Write::new(file, pointer, len)
+                .offset(block.position)
+                .rw_flags(rw_flags)
+                .build(),
+        };
+        let flags = match kind {
+            WriteKind::Alone | WriteKind::Durable => Flags::empty(),
+            WriteKind::BeforeNext => Flags::IO_LINK,
         };
         self.push(token, entry.flags(flags))
     }
 
-    /// Syncs the data of the registered file.
+    /// Syncs the data of the file.
     pub(crate) fn sync_data(&mut self, token: Token) -> Result<(), DeviceError> {
-        let entry = opcode::Fsync::new(Fixed(0))
-            .flags(FsyncFlags::DATASYNC)
-            .build();
-        self.push(token, entry)
+        let sync = match self.target {
+            Target::Registered(file) => opcode::Fsync::new(file),
+            Target::Plain(file) => opcode::Fsync::new(file),
+        };
+        self.push(token, sync.flags(FsyncFlags::DATASYNC).build())
     }
 
-    /// Reads from the registered file.
+    /// Reads from the file.
     pub(crate) fn read(&mut self, token: Token, block: Block) -> Result<(), DeviceError> {
         let (pointer, len) = self.part(&block.part)?;
-        let entry = if self.memory_registered {
-            opcode::ReadFixed::new(Fixed(0), pointer, len, 0)
+        let entry = match self.target {
+            Target::Registered(file) if self.memory_registered => {
+                opcode::ReadFixed::new(file, pointer, len, 0)
+                    .offset(block.position)
+                    .build()
+            }
+            Target::Registered(file) => opcode::Read::new(file, pointer, len)
                 .offset(block.position)
-                .build()
-        } else {
-            opcode::Read::new(Fixed(0), pointer, len)
+                .build(),
+            Target::Plain(file) => opcode::Read::new(file, pointer, len)
                 .offset(block.position)
-                .build()
+                .build(),
         };
         self.push(token, entry)
     }

@@ -15,7 +15,11 @@ use crate::{disk, tcp};
 pub fn run_once(config: &DeviceConfig) -> Result<Measured, DeviceError> {
     config.validate()?;
     match config.shape {
-        Shape::Write | Shape::WriteSync | Shape::Read => on_thread("device", || disk::run(config)),
+        Shape::Write
+        | Shape::WriteSync
+        | Shape::WriteSyncPlain
+        | Shape::WriteDsync
+        | Shape::Read => on_thread("device", || disk::run(config)),
         Shape::TcpEcho | Shape::TcpDurable | Shape::TcpOut => tcp::run(config),
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::error::DeviceError;
 use crate::limits::BLOCK_BYTES;
 use crate::memory::Layout;
-use crate::ring::{Block, Completion, Link, Ring, Token};
+use crate::ring::{Block, Completion, Ring, Token, WriteKind};
 
 /// Token of the write of a group: above those of connections.
 pub(super) const WRITE: Token = 1 << 62;
@@ -84,7 +84,7 @@ impl GroupCommit {
             part: group.part.start..group.part.start + self.flushed_bytes,
             position: group.position,
         };
-        ring.write(WRITE, block, Link::WithNext)?;
+        ring.write(WRITE, block, WriteKind::BeforeNext)?;
         ring.sync_data(SYNC)?;
         self.begin_next(ring);
         Ok(())

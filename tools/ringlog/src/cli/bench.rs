@@ -182,7 +182,7 @@ pub(crate) struct RunArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArguments {
-    /// Which programs: write, write-sync, read, tcp-echo, tcp-durable, tcp-out [default: all]
+    /// Which programs: write, write-sync, write-sync-plain, write-dsync, read, tcp-echo, tcp-durable, tcp-out [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = shape)]
     pub(crate) shape: Vec<Shape>,
     /// Sizes of a request
