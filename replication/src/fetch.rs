@@ -1,7 +1,6 @@
 //! Fetching: whole batches below the high watermark, and the check that the reader saw no more than there is.
 
-use bytes::Bytes;
-use ringlog_log::{ReadError, ReadRequest};
+use ringlog_log::{ReadError, ReadRequest, Slices};
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::error::FetchError;
@@ -23,7 +22,7 @@ pub struct FetchSpec {
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// The batches; one never spans two slices.
-    pub slices: Vec<Bytes>,
+    pub slices: Slices,
     /// Their bytes together.
     pub bytes: usize,
     /// The partition at the time of the answer.
@@ -42,7 +41,7 @@ impl Inner {
         }
         if spec.offset >= ends.high_watermark {
             return Ok(Fetched {
-                slices: Vec::new(),
+                slices: Slices::new(),
                 bytes: 0,
                 ends,
             });

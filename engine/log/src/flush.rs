@@ -8,6 +8,7 @@ use std::io;
 
 use ringlog_reactor::{File, WriteSyncError};
 use ringlog_record::Offset;
+use smallvec::SmallVec;
 
 use crate::log::LogInner;
 use crate::omit::Step;
@@ -17,7 +18,7 @@ pub(crate) struct FlushGroup {
     pub(crate) log: Rc<LogInner>,
     pub(crate) file: File,
     /// Aligned positions and whole blocks; no two touch one block.
-    pub(crate) writes: Vec<(u64, Bytes)>,
+    pub(crate) writes: SmallVec<[(u64, Bytes); 1]>,
     pub(crate) end: GroupEnd,
     pub(crate) result: io::Result<()>,
 }

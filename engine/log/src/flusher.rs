@@ -87,22 +87,17 @@ impl Flusher {
 }
 
 impl Shared {
-    /// Takes the logs that are due, or tells when the first one will be.
-    fn take_due(&self, now: Instant) -> Result<Vec<Rc<LogInner>>, Option<Instant>> {
+    /// Takes the logs that are due, if there are any, and tells when the first of the others will be.
+    fn take_due(&self, now: Instant, due: &mut Vec<Rc<LogInner>>) -> Option<Instant> {
         let logs = &mut self.waiting.borrow_mut().logs;
-        let due: Vec<u64> = logs
-            .iter()
-            .filter(|(_, (_, at))| *at <= now)
-            .map(|(&id, _)| id)
-            .collect();
-        if due.is_empty() {
-            return Err(logs.values().map(|&(_, at)| at).min());
-        }
-        Ok(due
-            .iter()
-            .filter_map(|id| logs.remove(id))
-            .map(|(log, _)| log)
-            .collect())
+        logs.retain(|_, (log, at)| {
+            let is_due = *at <= now;
+            if is_due {
+                due.push(Rc::clone(log));
+            }
+            !is_due
+        });
+        logs.values().map(|&(_, at)| at).min()
     }
 }
 
@@ -118,16 +113,17 @@ impl Drop for LetGo {
 
 async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
     let _let_go = LetGo(Rc::clone(&shared));
+    // Their memory is kept from round to round.
+    let (mut due, mut groups) = (Vec::new(), Vec::new());
     loop {
-        let due = next_due(&reactor, &shared).await;
-        let groups: Vec<FlushGroup> = due.iter().filter_map(LogInner::begin_group).collect();
-        drop(due);
+        next_due(&reactor, &shared, &mut due).await;
+        groups.extend(due.drain(..).filter_map(|log| LogInner::begin_group(&log)));
         if groups.is_empty() {
             continue;
         }
         counters.flush_rounds.add(1);
         if Step::OneWritePerBlock.is_omitted() {
-            for group in groups {
+            for group in groups.drain(..) {
                 reactor
                     .spawn("flush group", async move {
                         if let Some(written) = group.write().await {
@@ -139,13 +135,12 @@ async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
             reactor.yield_now().await;
             continue;
         }
-        let groups = match <[FlushGroup; 1]>::try_from(groups) {
-            Ok([group]) => {
-                within_round(&reactor, group.commit(), async |()| {}).await;
-                continue;
-            }
-            Err(groups) => groups,
-        };
+        if groups.len() == 1
+            && let Some(group) = groups.pop()
+        {
+            within_round(&reactor, group.commit(), async |()| {}).await;
+            continue;
+        }
         let write = |group: FlushGroup| {
             within_round(&reactor, group.write(), async |written| {
                 if let Some(group) = written {
@@ -153,7 +148,7 @@ async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
                 }
             })
         };
-        let written = join_all(groups.into_iter().map(write)).await;
+        let written = join_all(groups.drain(..).map(write)).await;
         let sync = |group: FlushGroup| within_round(&reactor, group.sync(), async |()| {});
         join_all(written.into_iter().flatten().flatten().map(sync)).await;
     }
@@ -178,13 +173,13 @@ async fn within_round<T: 'static>(
     }
 }
 
-/// Waits until logs are due.
-async fn next_due(reactor: &Reactor, shared: &Shared) -> Vec<Rc<LogInner>> {
+/// Waits until logs are due, and takes them.
+async fn next_due(reactor: &Reactor, shared: &Shared, due: &mut Vec<Rc<LogInner>>) {
     loop {
-        let first = match shared.take_due(reactor.now()) {
-            Ok(due) => return due,
-            Err(first) => first,
-        };
+        let first = shared.take_due(reactor.now(), due);
+        if !due.is_empty() {
+            return;
+        }
         let mut sleep = pin!(async {
             match first {
                 Some(at) => reactor.sleep_until(at).await,

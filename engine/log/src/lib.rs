@@ -70,7 +70,7 @@ pub use files::OpenFiles;
 pub use flusher::Flusher;
 pub use log::{Appended, Log};
 pub use producers::ProducerError;
-pub use read::{ReadData, ReadRequest, TimestampOffset};
+pub use read::{ReadData, ReadRequest, Slices, TimestampOffset};
 pub use recovery::{RecoveryReport, TornTail};
 pub use ringlog_record::batch::TimestampType;
 pub use space::{SpaceGauge, reserve_bytes};

@@ -6,6 +6,7 @@ mod disk;
 use bytes::Bytes;
 use ringlog_record::batch::{BatchView, batches};
 use ringlog_record::{Offset, TimestampMs};
+use smallvec::SmallVec;
 
 pub(crate) use self::disk::DiskPlan;
 use crate::error::ReadError;
@@ -26,11 +27,14 @@ pub struct ReadRequest {
     pub limit: Offset,
 }
 
+/// Batches in pieces of memory; most reads give one.
+pub type Slices = SmallVec<[Bytes; 1]>;
+
 /// What was read: whole batches as they were appended, in order, without gaps. A batch never spans two slices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadData {
     /// The batches.
-    pub slices: Vec<Bytes>,
+    pub slices: Slices,
     /// Their bytes together.
     pub bytes: usize,
 }
@@ -189,7 +193,7 @@ impl LogState {
 
 fn read_memory(state: &mut LogState, request: &ReadRequest) -> ReadData {
     let mut selection = Selection::new(request);
-    let mut slices = Vec::new();
+    let mut slices = Slices::new();
     let share_from_bytes = state.share_from_bytes();
     for (_, data) in state.tail.chunks_from(request.offset, share_from_bytes) {
         let (mut from, mut to, mut is_done) = (0, 0, false);

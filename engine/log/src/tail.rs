@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use ringlog_reactor::AlignedBuf;
 use ringlog_record::Offset;
+use smallvec::SmallVec;
 
 use crate::limits::{BLOCK_BYTES, CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, FLUSH_GROUP_BYTES_MAX};
 
@@ -276,7 +277,7 @@ impl Tail {
 
     /// The chunks of the next flush group: of one segment, at most `FLUSH_GROUP_BYTES_MAX` together. They count as
     /// submitted.
-    pub(crate) fn take_group(&mut self) -> Vec<Chunk> {
+    pub(crate) fn take_group(&mut self) -> SmallVec<[Chunk; 1]> {
         let first = self.first_unsubmitted();
         if first == self.chunks.len() {
             let filled = self.open.as_ref().map_or(0, |open| open.span.data_bytes());
@@ -286,7 +287,7 @@ impl Tail {
                 .clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
         }
         self.seal();
-        let mut group: Vec<Chunk> = Vec::new();
+        let mut group: SmallVec<[Chunk; 1]> = SmallVec::new();
         for chunk in self.chunks.range(first..) {
             let begin = group.first().map_or(chunk.span, |chunk| chunk.span);
             let fits = chunk.span.segment == begin.segment
@@ -308,7 +309,11 @@ impl Tail {
     }
 
     /// What the chunks hold of the pool whose ends lie behind `before` and not behind `durable_end`.
-    pub(crate) fn capacities_between(&self, before: Offset, durable_end: Offset) -> Vec<usize> {
+    pub(crate) fn capacities_between(
+        &self,
+        before: Offset,
+        durable_end: Offset,
+    ) -> SmallVec<[usize; 4]> {
         let first = self
             .chunks
             .partition_point(|chunk| chunk.span.end_offset <= before);
@@ -347,13 +352,13 @@ impl Tail {
         self.open.as_ref().map_or(0, |open| open.buf.capacity())
     }
 
-    /// The chunks that hold `offset` and what follows; the open one is sealed first when `seal_from_bytes` or more
-    /// of it are wanted, else its batches come as a copy.
+    /// The chunks that hold `offset` and what follows, as far as somebody asks; the open one is sealed first when
+    /// `seal_from_bytes` or more of it could be wanted, else its batches come as a copy.
     pub(crate) fn chunks_from(
         &mut self,
         offset: Offset,
         seal_from_bytes: u64,
-    ) -> Vec<(ChunkSpan, Bytes)> {
+    ) -> impl Iterator<Item = (ChunkSpan, Bytes)> {
         if self
             .open
             .as_ref()
@@ -364,18 +369,14 @@ impl Tail {
         let first = self
             .chunks
             .partition_point(|chunk| chunk.span.end_offset <= offset);
-        let mut found: Vec<_> = self
-            .chunks
-            .range(first..)
+        let sealed = self.chunks.range(first..);
+        let open = self.open.iter().filter(|open| open.span.data_bytes() > 0);
+        sealed
             .map(|chunk| (chunk.span, chunk.data()))
-            .collect();
-        if let Some(OpenChunk { span, buf }) =
-            self.open.as_ref().filter(|open| open.span.data_bytes() > 0)
-        {
-            let data = &buf[in_memory(span, span.data_start)..in_memory(span, span.end)];
-            found.push((*span, Bytes::copy_from_slice(data)));
-        }
-        found
+            .chain(open.map(|OpenChunk { span, buf }| {
+                let data = &buf[in_memory(span, span.data_start)..in_memory(span, span.end)];
+                (*span, Bytes::copy_from_slice(data))
+            }))
     }
 }
 

@@ -4,6 +4,8 @@
 //! through a [`Reactor`], and from there through a [`driver::Driver`]: the ring of Linux or the simulation. Code
 //! above is ordinary `async fn` and cannot tell which it runs on. This crate knows nothing of logs or topics.
 
+#[cfg(feature = "allocations")]
+pub mod allocations;
 mod budget;
 pub mod buf;
 pub mod driver;

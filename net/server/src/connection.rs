@@ -294,7 +294,7 @@ impl Connection {
         in_flight.set(in_flight.get() + 1);
         self.in_flight.set(self.in_flight.get() + 1);
         match handlers::begin(&self.session, api, request).await {
-            Begun::Done(outcome) => self.end(api, &header, received, outcome.into()),
+            Begun::Done(ended) => self.end(api, &header, received, ended),
             Begun::Produce(produce) => self.produces.push(header, received, produce),
             Begun::Running(work) => {
                 let connection = Rc::clone(self);

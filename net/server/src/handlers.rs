@@ -19,16 +19,20 @@ mod offset_fetch;
 mod produce;
 mod watch_cluster;
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
+use ringlog_log::Slices;
 use ringlog_reactor::Instant;
 use ringlog_record::TopicPartition;
 use ringlog_shard::{Budget, Share};
 use ringlog_wire::{Api, Body, ErrorCode, FrameError, FrameHeader, Message, ProduceReceipt, frame};
+use smallvec::SmallVec;
 
 pub(crate) use self::produce::Produce;
 use crate::connection::Held;
@@ -60,15 +64,18 @@ impl Request {
     }
 }
 
+/// What an answer holds on to until it is sent: of the connection and of the shard.
+pub(crate) type Memory = SmallVec<[Share; 2]>;
+
 /// A frame as it goes out.
 #[derive(Debug)]
 pub(crate) struct Response {
     /// Header and body.
     pub(crate) head: Bytes,
     /// What follows the body.
-    pub(crate) payload: Vec<Bytes>,
+    pub(crate) payload: Slices,
     /// The memory that the payload holds on to until it is sent.
-    pub(crate) memory: Vec<Share>,
+    pub(crate) memory: Memory,
 }
 
 impl Response {
@@ -76,8 +83,8 @@ impl Response {
     pub(crate) fn without_payload(head: Bytes) -> Self {
         Self {
             head,
-            payload: Vec::new(),
-            memory: Vec::new(),
+            payload: Slices::new(),
+            memory: Memory::new(),
         }
     }
 }
@@ -117,7 +124,7 @@ pub(crate) type Running = Pin<Box<dyn Future<Output = Ended>>>;
 /// A request that was begun.
 pub(crate) enum Begun {
     /// It is over already.
-    Done(Outcome),
+    Done(Ended),
     /// Its answer comes later; other requests may be begun meanwhile.
     Running(Running),
     /// A produce, whose answer comes later.
@@ -127,6 +134,19 @@ pub(crate) enum Begun {
 /// A request that goes on by itself, and of which nothing is worth knowing afterwards.
 fn running(work: impl Future<Output = Outcome> + 'static) -> Begun {
     Begun::Running(Box::pin(async move { work.await.into() }))
+}
+
+/// A request that is over, and of which nothing is worth knowing afterwards.
+fn done(outcome: Outcome) -> Begun {
+    Begun::Done(outcome.into())
+}
+
+/// A request that is mostly over as soon as it is begun, and needs no task of its own then.
+async fn at_once(mut work: Running) -> Begun {
+    match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        Poll::Ready(ended) => Begun::Done(ended),
+        Poll::Pending => Begun::Running(work),
+    }
 }
 
 /// What the requests of one connection share.
@@ -144,21 +164,21 @@ pub(crate) struct Session {
 pub(crate) async fn begin(session: &Rc<Session>, api: Api, request: Request) -> Begun {
     let shard = &session.shard;
     if shard.is_draining() {
-        return Begun::Done(Err(Failure::shutting_down()));
+        return done(Err(Failure::shutting_down()));
     }
     let shard = Rc::clone(shard);
     match api {
-        Api::Hello => Begun::Done(Err(Failure::new(
+        Api::Hello => done(Err(Failure::new(
             ErrorCode::InvalidRequest,
             "hello is the first request of a connection, and comes once",
         ))),
         Api::Produce => match produce::begin(&shard, request).await {
             Ok(produce) => Begun::Produce(produce),
-            Err(failure) => Begun::Done(Err(failure)),
+            Err(failure) => done(Err(failure)),
         },
-        Api::Fetch => Begun::Running(Box::pin(fetch::handle(Rc::clone(session), request))),
-        Api::Metadata => Begun::Done(metadata::handle(&shard, &request)),
-        Api::DescribeCluster => Begun::Done(describe_cluster::handle(&shard, &request)),
+        Api::Fetch => at_once(Box::pin(fetch::handle(Rc::clone(session), request))).await,
+        Api::Metadata => done(metadata::handle(&shard, &request)),
+        Api::DescribeCluster => done(describe_cluster::handle(&shard, &request)),
         Api::ListOffsets => running(list_offsets::handle(shard, request)),
         Api::DeleteRecords => running(delete_records::handle(shard, request)),
         Api::CreateTopic => running(create_topic::handle(shard, request)),

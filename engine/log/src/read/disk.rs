@@ -6,7 +6,7 @@ use ringlog_reactor::File;
 use ringlog_record::Offset;
 use ringlog_record::batch::{BatchError, BatchView};
 
-use super::{ReadData, ReadRequest, Selection};
+use super::{ReadData, ReadRequest, Selection, Slices};
 use crate::cold::{Stream, Window};
 use crate::directory::Mode;
 use crate::epochs::EpochCache;
@@ -120,7 +120,7 @@ impl LogInner {
             if bytes == 0 {
                 return Ok(ReadData::default());
             }
-            let slices = vec![window.bytes.slice(found.range.clone())];
+            let slices = Slices::from([window.bytes.slice(found.range.clone())]);
             let taken_bytes = bytes.max(request.max_bytes.min(DISK_READ_BYTES_MAX));
             self.expect_next(&plan, &found, goes_on.then_some((window, taken_bytes)));
             return Ok(ReadData { slices, bytes });

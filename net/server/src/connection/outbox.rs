@@ -10,7 +10,7 @@ use ringlog_reactor::limits::SEND_SLICES_MAX;
 use ringlog_reactor::{Signal, TcpStream};
 use ringlog_shard::Share;
 
-use crate::handlers::Response;
+use crate::handlers::{Memory, Response};
 use crate::limits::{OUTBOX_BYTES_MAX, SEND_BYTES_MAX, SEND_TIMEOUT};
 use crate::shard::Shard;
 
@@ -30,7 +30,7 @@ pub(super) struct Outbox {
 struct Slice {
     bytes: Bytes,
     /// The memory of the whole answer, with its last piece.
-    memory: Vec<Share>,
+    memory: Memory,
 }
 
 /// A send; what it is made of is used again for the next one.
@@ -73,7 +73,7 @@ impl Outbox {
         for bytes in std::iter::once(response.head).chain(payload) {
             self.bytes.set(self.bytes.get() + bytes.len());
             self.all_bytes.set(self.all_bytes.get() + bytes.len());
-            let memory = Vec::new();
+            let memory = Memory::new();
             slices.push_back(Slice { bytes, memory });
         }
         if let Some(last) = slices.back_mut() {

@@ -5,21 +5,22 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{LocalBoxFuture, join_all, select, select_all};
+use ringlog_log::Slices;
 use ringlog_record::ShardId;
-use ringlog_shard::{Lane, Share};
+use ringlog_shard::Lane;
 use ringlog_wire::limits::PAYLOAD_BYTES_MAX;
 use ringlog_wire::{
     ErrorCode, FetchPartition, FetchRequest, FetchResponseDraft, FetchedPartition, PartitionState,
 };
+use smallvec::SmallVec;
 
-use super::{Ended, Notes, Outcome, Request, Response, Session};
+use super::{Ended, Memory, Notes, Outcome, Request, Response, Session};
 use crate::failure::Failure;
 use crate::limits::{FETCH_WAIT_MAX, WATCH_BYTES};
 use crate::shard::Shard;
 use crate::shard::data::payload_of;
-use crate::shard::peer::{ByOwner, Collected, PeerReply, PeerRequest, WatchSpec};
+use crate::shard::peer::{ByOwner, Collected, PeerReply, PeerRequest, Placed, WatchSpec};
 
 /// Partitions of a request by their owner, with their places in it.
 type Groups = ByOwner<FetchPartition>;
@@ -35,7 +36,7 @@ struct Wanted {
 impl Wanted {
     /// The most that the answer holds, but for a first batch that is larger.
     fn bytes_max(&self) -> usize {
-        let groups = self.groups.owned.values().flatten();
+        let groups = self.groups.owned.iter().flat_map(|(_, group)| group);
         let partitions = groups.map(|(_, one)| usize::try_from(one.max_bytes));
         let sum = partitions.fold(0_usize, |sum, one| {
             sum.saturating_add(one.unwrap_or(usize::MAX))
@@ -79,8 +80,8 @@ async fn answer(session: &Session, request: Request, notes: &mut Notes) -> Outco
 
 /// What was read for an answer, and the memory that it holds on to.
 struct Read {
-    collected: Vec<Collected>,
-    memory: Vec<Share>,
+    collected: SmallVec<[Collected; 1]>,
+    memory: Memory,
 }
 
 impl Read {
@@ -90,7 +91,7 @@ impl Read {
         // for it.
         let own = session.answers.take(bytes_max).await;
         let shared = session.shard.answers.take(bytes_max).await;
-        let mut memory = vec![own, shared];
+        let mut memory = Memory::from([own, shared]);
         let collected = collect(&session.shard, wanted).await;
         let bytes = collected.iter().map(Collected::bytes).sum();
         memory.iter_mut().for_each(|share| share.shrink_to(bytes));
@@ -119,13 +120,22 @@ fn decode(shard: &Shard, request: &Request) -> Result<Wanted, Failure> {
 }
 
 /// Reads from every shard concerned, and puts together what fits, in the order of the request.
-async fn collect(shard: &Rc<Shard>, wanted: &Wanted) -> Vec<Collected> {
-    let groups = wanted.groups.owned.iter();
-    let read = join_all(groups.map(|(&owner, group)| collect_group(shard, owner, group, wanted)));
-    let mut slots: Vec<Option<Collected>> = Vec::new();
+async fn collect(shard: &Rc<Shard>, wanted: &Wanted) -> SmallVec<[Collected; 1]> {
+    let mut slots: SmallVec<[Option<Collected>; 1]> = SmallVec::new();
     slots.resize_with(wanted.partitions, || None);
-    for (place, one) in read.await.into_iter().flatten() {
-        slots[place] = Some(one);
+    let mut fill = |read: Placed<Collected>| {
+        for (place, one) in read {
+            slots[place] = Some(one);
+        }
+    };
+    match wanted.groups.owned.as_slice() {
+        [(owner, group)] => fill(collect_group(shard, *owner, group, wanted).await),
+        groups => {
+            let read = groups
+                .iter()
+                .map(|(owner, group)| collect_group(shard, *owner, group, wanted));
+            join_all(read).await.into_iter().for_each(fill);
+        }
     }
     for (place, unknown) in &wanted.groups.unknown {
         slots[*place] = Some(Collected {
@@ -135,13 +145,13 @@ async fn collect(shard: &Rc<Shard>, wanted: &Wanted) -> Vec<Collected> {
             forwarded: false,
         });
     }
-    let mut collected: Vec<_> = slots.into_iter().flatten().collect();
+    let mut collected: SmallVec<[Collected; 1]> = slots.into_iter().flatten().collect();
     let mut taken_bytes = 0;
     for one in &mut collected {
         let bytes = one.bytes();
         if taken_bytes > 0 && taken_bytes + bytes > wanted.max_bytes {
             // Each shard read as if it were alone: what is too much is read again by the next fetch.
-            one.result = Ok(Vec::new());
+            one.result = Ok(Slices::new());
         } else {
             taken_bytes += bytes;
         }
@@ -154,13 +164,15 @@ async fn collect_group(
     owner: ShardId,
     group: &[(usize, FetchPartition)],
     wanted: &Wanted,
-) -> Vec<(usize, Collected)> {
-    let partitions: Vec<_> = group.iter().map(|&(_, partition)| partition).collect();
+) -> Placed<Collected> {
+    let partitions = group.iter().map(|&(_, partition)| partition);
     let places = group.iter().map(|&(place, _)| place);
     if owner == shard.me {
+        let partitions: SmallVec<[_; 1]> = partitions.collect();
         let collected = shard.collect(&partitions, wanted.max_bytes).await;
         return places.zip(collected).collect();
     }
+    let partitions: Vec<_> = partitions.collect();
     shard.metrics.forwarded.add(partitions.len() as u64);
     let ids: Vec<_> = partitions.iter().map(|partition| partition.id).collect();
     let call = PeerRequest::Collect {
@@ -187,7 +199,8 @@ async fn collect_group(
 
 /// Waits until one of the shards concerned has enough, or time is over.
 async fn watch(shard: &Rc<Shard>, wanted: &Wanted, left: Duration) {
-    let waits = wanted.groups.owned.iter().map(|(&owner, group)| {
+    let waits = wanted.groups.owned.iter().map(|(owner, group)| {
+        let owner = *owner;
         let spec = WatchSpec {
             partitions: group.iter().map(|(_, one)| (one.id, one.offset)).collect(),
             min_bytes: wanted.min_bytes as u64,
@@ -215,7 +228,7 @@ async fn watch(shard: &Rc<Shard>, wanted: &Wanted, left: Duration) {
 
 fn respond(session: &Session, header: &ringlog_wire::FrameHeader, read: Read) -> Outcome {
     let collected = &read.collected;
-    let partitions: Vec<_> = collected
+    let partitions: SmallVec<[_; 1]> = collected
         .iter()
         .map(|one| match &one.result {
             Ok(_) => FetchedPartition {
@@ -239,10 +252,9 @@ fn respond(session: &Session, header: &ringlog_wire::FrameHeader, read: Read) ->
         partitions: &partitions,
         throttle_ms: session.held.take_ms(&session.shard.reactor),
     };
-    let payload: Vec<Bytes> = payload_of(collected);
     Ok(Some(Response {
         head: session.shard.encode(header.correlation_id(), &draft)?,
-        payload,
+        payload: payload_of(collected),
         memory: read.memory,
     }))
 }

@@ -4,14 +4,15 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use futures_util::future::{select, select_all};
+use ringlog_log::Slices;
 use ringlog_reactor::Instant;
 use ringlog_record::{Offset, TopicPartition};
 use ringlog_replication::{AckLevel, Acks, FetchSpec, Partition, PartitionEnds, PendingProduce};
 use ringlog_wire::{
     DeleteRecordsPartition, FetchPartition, ListOffsetsPartition, OffsetPosition, PartitionState,
 };
+use smallvec::SmallVec;
 
 use super::Shard;
 use super::peer::{Collected, Deleted, Listed, Produced, ProducedAt, WatchSpec};
@@ -167,8 +168,8 @@ impl Shard {
         &self,
         partitions: &[FetchPartition],
         max_bytes: usize,
-    ) -> Vec<Collected> {
-        let mut collected = Vec::with_capacity(partitions.len());
+    ) -> SmallVec<[Collected; 1]> {
+        let mut collected = SmallVec::with_capacity(partitions.len());
         let (mut left, mut is_first) = (max_bytes, true);
         for wanted in partitions {
             if left == 0 && !is_first {
@@ -176,7 +177,7 @@ impl Shard {
                 collected.push(Collected {
                     id: wanted.id,
                     state: self.state(wanted.id),
-                    result: Ok(Vec::new()),
+                    result: Ok(Slices::new()),
                     forwarded: false,
                 });
                 continue;
@@ -204,7 +205,7 @@ impl Shard {
                 };
                 match partition.fetch(spec).await {
                     Ok(fetched) if is_first || fetched.bytes <= left => Ok(fetched.slices),
-                    Ok(_) => Ok(Vec::new()),
+                    Ok(_) => Ok(Slices::new()),
                     Err(error) => Err(error.into()),
                 }
             }
@@ -312,7 +313,7 @@ async fn list_offset(
 }
 
 /// The batches of several partitions, one behind the other.
-pub(crate) fn payload_of(collected: &[Collected]) -> Vec<Bytes> {
+pub(crate) fn payload_of(collected: &[Collected]) -> Slices {
     let slices = collected.iter().filter_map(|one| one.result.as_ref().ok());
     slices.flatten().cloned().collect()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringlog_log::Slices;
 use ringlog_reactor::{Instant, RawSocket};
 use ringlog_record::{Offset, ShardId, TimestampMs, TopicPartition};
 use ringlog_replication::Acks;
@@ -10,6 +11,7 @@ use ringlog_wire::{
     AckLevel, CorrelationId, DeleteRecordsPartition, FetchPartition, ListOffsetsPartition,
     PartitionState,
 };
+use smallvec::SmallVec;
 
 use super::groups::{GroupCommit, OffsetsRead, OffsetsWanted};
 use crate::failure::Failure;
@@ -107,7 +109,7 @@ pub(crate) struct ProducedAt {
 pub(crate) struct Collected {
     pub(crate) id: TopicPartition,
     pub(crate) state: PartitionState,
-    pub(crate) result: Result<Vec<Bytes>, Failure>,
+    pub(crate) result: Result<Slices, Failure>,
     /// By which shard it was read, when that is not the connection's.
     pub(crate) forwarded: bool,
 }
@@ -139,9 +141,13 @@ pub(crate) struct Deleted {
 
 /// Items by the shard that owns them, each with its place in the request; those that nobody owns apart.
 pub(crate) struct ByOwner<T> {
-    pub(crate) owned: std::collections::BTreeMap<ShardId, Vec<(usize, T)>>,
-    pub(crate) unknown: Vec<(usize, T)>,
+    /// In the order in which they came up.
+    pub(crate) owned: SmallVec<[(ShardId, Placed<T>); 1]>,
+    pub(crate) unknown: Placed<T>,
 }
+
+/// Items, each with its place in the request. Most requests are of one.
+pub(crate) type Placed<T> = SmallVec<[(usize, T); 1]>;
 
 impl<T> ByOwner<T> {
     /// Sorts items.
@@ -150,13 +156,19 @@ impl<T> ByOwner<T> {
         owner: impl Fn(&T) -> Option<ShardId>,
     ) -> Self {
         let mut sorted = Self {
-            owned: std::collections::BTreeMap::new(),
-            unknown: Vec::new(),
+            owned: SmallVec::new(),
+            unknown: Placed::new(),
         };
         for (place, item) in items.into_iter().enumerate() {
-            match owner(&item) {
-                Some(shard) => sorted.owned.entry(shard).or_default().push((place, item)),
-                None => sorted.unknown.push((place, item)),
+            let Some(shard) = owner(&item) else {
+                sorted.unknown.push((place, item));
+                continue;
+            };
+            // There are no more owners than shards.
+            let known = sorted.owned.iter_mut().find(|(owner, _)| *owner == shard);
+            match known {
+                Some((_, items)) => items.push((place, item)),
+                None => sorted.owned.push((shard, Placed::from([(place, item)]))),
             }
         }
         sorted

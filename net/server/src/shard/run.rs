@@ -156,9 +156,8 @@ fn serve_peer(shard: &Rc<Shard>, call: Call<PeerRequest, PeerReply>) {
         } => shard
             .reactor
             .spawn("peer collect", async move {
-                reply.answer(PeerReply::Collected(
-                    me.shard().collect(&partitions, max_bytes).await,
-                ));
+                let collected = me.shard().collect(&partitions, max_bytes).await;
+                reply.answer(PeerReply::Collected(collected.into_vec()));
             })
             .detach(),
         PeerRequest::Watch(spec) => shard

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod data_path;
+mod real;
 mod receipts;
 mod shards;
 mod stage;

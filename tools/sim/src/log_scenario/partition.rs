@@ -129,7 +129,7 @@ impl Partition {
         };
         loop {
             match self.log.read(request).await {
-                Ok(data) => return Ok(data.slices),
+                Ok(data) => return Ok(data.slices.into_vec()),
                 Err(ReadError::Throttled) => self.reactor.sleep(Duration::from_millis(1)).await,
                 Err(ReadError::Closed) if self.is_closing() => return Ok(Vec::new()),
                 // It was deleted meanwhile.

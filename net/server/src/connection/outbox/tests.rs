@@ -3,7 +3,7 @@ use ringlog_shard::Budget;
 
 use super::*;
 
-fn response(head_bytes: usize, payload_bytes: &[usize], memory: Vec<Share>) -> Response {
+fn response(head_bytes: usize, payload_bytes: &[usize], memory: Memory) -> Response {
     let zeros = |len: usize| Bytes::from(vec![0; len]);
     Response {
         head: zeros(head_bytes),
@@ -21,7 +21,7 @@ fn take(outbox: &Outbox) -> Sending {
 #[test]
 fn a_large_answer_goes_out_in_sends_of_bounded_size() {
     let outbox = Outbox::default();
-    outbox.push(response(64, &[5 * SEND_BYTES_MAX, 10], Vec::new()));
+    outbox.push(response(64, &[5 * SEND_BYTES_MAX, 10], Memory::new()));
     let mut sent = Vec::new();
     loop {
         let Sending { slices, bytes, .. } = take(&outbox);
@@ -41,7 +41,7 @@ fn an_answer_keeps_its_memory_until_its_last_byte_is_taken() {
     let outbox = Outbox::default();
     let share = budget.try_take(100).into_iter().collect();
     outbox.push(response(64, &[2 * SEND_BYTES_MAX], share));
-    outbox.push(response(64, &[], Vec::new()));
+    outbox.push(response(64, &[], Memory::new()));
     assert!(take(&outbox).memory.is_empty());
     assert!(take(&outbox).memory.is_empty());
     let last = take(&outbox).memory;
@@ -66,7 +66,7 @@ fn when_all_have_too_much_waiting_only_those_with_nothing_go_on() {
     let all_bytes = Rc::new(Cell::new(0));
     let outbox = |bytes: usize| {
         let outbox = Outbox::new(Rc::clone(&all_bytes));
-        (bytes > 0).then(|| outbox.push(response(bytes, &[], Vec::new())));
+        (bytes > 0).then(|| outbox.push(response(bytes, &[], Memory::new())));
         outbox
     };
     let has_room = |outbox: &Outbox| outbox.room(100).now_or_never().is_some();
@@ -83,7 +83,7 @@ fn when_all_have_too_much_waiting_only_those_with_nothing_go_on() {
 fn many_small_answers_share_a_send() {
     let outbox = Outbox::default();
     for _ in 0..3 * SEND_SLICES_MAX {
-        outbox.push(response(16, &[], Vec::new()));
+        outbox.push(response(16, &[], Memory::new()));
     }
     let Sending { slices, bytes, .. } = take(&outbox);
     assert_eq!(
