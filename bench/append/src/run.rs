@@ -53,7 +53,7 @@ pub fn run_once(config: &AppendConfig) -> Result<Measured, AppendError> {
             done.send(measured).ok();
         })
     };
-    let core = UringPlatform::new().launch(spec, Box::new(start));
+    let core = UringPlatform::for_files_in(directory.path()).launch(spec, Box::new(start));
     core.and_then(ringlog_reactor::CoreHandle::join)
         .map_err(AppendError::Core)?;
     drop(maintenance);

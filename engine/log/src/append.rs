@@ -229,12 +229,12 @@ impl LogInner {
     /// Has the flusher come by when the durability asks for it.
     pub(crate) fn request_flush(&self) {
         let Some(me) = self.me.upgrade() else { return };
-        let now = self.env.reactor.now();
         let due = {
             let state = self.state.borrow();
             if state.memory.is_some() {
                 return;
             }
+            let now = self.env.reactor.now();
             let is_urgent = state.config.durability != Durability::Async
                 || state.is_closed
                 || state.tail.unsubmitted_bytes() >= WRITE_BEHIND_BYTES;

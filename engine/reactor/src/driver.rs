@@ -88,6 +88,11 @@ pub trait Driver {
         DriverCounts::default()
     }
 
+    /// Whether a durable write is one operation of the device: several gain nothing from a sync that they share.
+    fn writes_through(&self) -> bool {
+        false
+    }
+
     /// Wall-clock time in milliseconds since the Unix epoch.
     fn unix_time_ms(&self) -> i64;
 

@@ -116,6 +116,11 @@ impl Reactor {
         .await;
     }
 
+    /// Whether a durable write is one operation of the device: several gain nothing from a sync that they share.
+    pub fn writes_through(&self) -> bool {
+        self.0.driver.borrow().writes_through()
+    }
+
     /// A buffer of at least `min_len` bytes, or `None` when the core's budget is spent.
     pub fn buffer(&self, min_len: usize) -> Option<AlignedBuf> {
         self.0.pool.get(min_len)

@@ -54,6 +54,8 @@ pub struct DiskConfig {
     pub metadata_us: u64,
     /// One operation in so many takes up to ten times as long.
     pub slow_one_in: u64,
+    /// What [`crate::Reactor::writes_through`] says.
+    pub writes_through: bool,
 }
 
 impl Default for DiskConfig {
@@ -65,6 +67,7 @@ impl Default for DiskConfig {
             sync_us: 100,
             metadata_us: 20,
             slow_one_in: 25,
+            writes_through: false,
         }
     }
 }

@@ -56,13 +56,17 @@ pub struct UringConfig {
     /// Workers of the kernel for operations on files that block, such as fdatasync; zero leaves the kernel's
     /// default, which is 4 for each CPU.
     pub io_workers_max: u32,
+    /// Durable writes carry RWF_DSYNC instead of being followed by an fdatasync: faster where the device has no volatile
+    /// write cache, and never to be combined with spinning.
+    pub writes_through: bool,
 }
 
 impl Default for UringConfig {
     fn default() -> Self {
         Self {
             spin: Duration::ZERO,
-            io_workers_max: 64,
+            io_workers_max: 16,
+            writes_through: false,
         }
     }
 }
@@ -109,6 +113,7 @@ pub struct UringDriver {
     /// Addresses of the listeners that share theirs.
     shared_listeners: BTreeMap<Handle, SocketAddr>,
     spin: Duration,
+    writes_through: bool,
     counts: DriverCounts,
     random: ChaCha8Rng,
     _not_send: PhantomData<*const ()>,
@@ -156,6 +161,7 @@ impl UringDriver {
             peers: Vec::new(),
             shared_listeners: BTreeMap::new(),
             spin: config.spin,
+            writes_through: config.writes_through,
             counts: DriverCounts::default(),
             random,
             _not_send: PhantomData,
@@ -399,7 +405,12 @@ impl Driver for UringDriver {
             net::forget_listener(address);
         }
         match Flight::route(op, &mut self.headers) {
-            Route::Ring(flight) => self.launch(id, flight, false),
+            Route::Ring(mut flight) => {
+                if self.writes_through {
+                    flight.write_through();
+                }
+                self.launch(id, flight, false);
+            }
             Route::Helper(job) => {
                 self.occupy(id, Flight::Helped, false);
                 self.helper.send(id, job);
@@ -463,6 +474,10 @@ impl Driver for UringDriver {
 
     fn counts(&self) -> DriverCounts {
         self.counts
+    }
+
+    fn writes_through(&self) -> bool {
+        self.writes_through
     }
 
     fn unix_time_ms(&self) -> i64 {

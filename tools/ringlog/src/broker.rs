@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
         };
         Ok((signals, admin, metadata))
     })?;
-    let platform = UringPlatform::new();
+    let platform = UringPlatform::for_files_in(&settings.broker.data_dir);
     let parts = ringlog_server::start(&platform, settings.broker.clone(), bulk)
         .map_err(|error| CommandError::failed("start the broker", error))?;
     let BrokerParts {

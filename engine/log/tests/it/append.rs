@@ -1,7 +1,11 @@
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 
-use ringlog_log::{AppendError, Durability, LogConfig, ReadError, ReadRequest, TimestampType};
+use ringlog_log::{
+    AppendError, Durability, Log, LogConfig, LogEnv, ReadError, ReadRequest, TimestampType,
+};
+use ringlog_reactor::sim::{DiskConfig, SimConfig};
 use ringlog_record::batch::{BatchError, BatchView};
 use ringlog_record::{LeaderEpoch, Offset};
 
@@ -10,6 +14,52 @@ use crate::bench_world::{
 };
 
 const EPOCH: LeaderEpoch = LeaderEpoch::new(1);
+
+#[test]
+fn logs_of_one_round_are_durable_each_by_itself_where_the_device_writes_through() {
+    let disk = DiskConfig {
+        writes_through: true,
+        ..DiskConfig::default()
+    };
+    let config = SimConfig {
+        disk,
+        ..SimConfig::default()
+    };
+    let world = World::with(1, config);
+    let open_all = async |env: &LogEnv| {
+        let mut logs = Vec::new();
+        for index in 0..5 {
+            let path = PathBuf::from(format!("/data/{index}"));
+            let opened = Log::open(env.clone(), path, LogConfig::default()).await;
+            logs.push(opened.unwrap().0);
+        }
+        logs
+    };
+    world.run(move |env| async move {
+        let logs = open_all(&env).await;
+        for log in &logs {
+            log.begin_epoch(EPOCH).await.unwrap();
+        }
+        for round in 1..=10 {
+            for log in &logs {
+                append_numbered(&env, log, round * 3, 9_000, 1).await;
+            }
+            for log in &logs {
+                log.flush().await.unwrap();
+                assert_eq!(log.stable_end(), Offset::new(round * 3));
+            }
+        }
+        let counters = &env.counters;
+        assert!(counters.flush_rounds.get() < counters.flush_groups.get());
+    });
+    world.lose_power();
+    world.run(move |env| async move {
+        for log in open_all(&env).await {
+            assert_eq!(log.log_end(), Offset::new(30));
+            check_numbered(&log, 0, 9_000, 1 << 20).await;
+        }
+    });
+}
 
 #[test]
 fn what_was_appended_is_read() {

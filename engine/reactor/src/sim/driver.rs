@@ -60,6 +60,12 @@ impl Driver for SimDriver {
         self.last_now.get()
     }
 
+    fn writes_through(&self) -> bool {
+        self.world
+            .upgrade()
+            .is_some_and(|world| world.state.borrow().writes_through())
+    }
+
     fn unix_time_ms(&self) -> i64 {
         self.world
             .upgrade()

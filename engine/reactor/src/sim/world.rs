@@ -599,6 +599,10 @@ impl State {
         Instant::from_nanos(self.now)
     }
 
+    pub(super) fn writes_through(&self) -> bool {
+        self.config.disk.writes_through
+    }
+
     pub(super) fn unix_time_ms(&self, node: NodeId) -> i64 {
         let skew_ms = self
             .nodes

@@ -45,7 +45,8 @@ pub(super) enum Flight {
         position: u64,
         data: Bytes,
     },
-    /// Two submissions, the second linked to the first. Where the queue has no room for both, two stages.
+    /// Two submissions, the second linked to the first. Where the queue has no room for both, two stages. One submission
+    /// where the device writes through.
     WriteSync {
         file: RawFd,
         position: u64,
@@ -118,6 +119,8 @@ pub(super) enum Flight {
 pub(super) enum WriteStage {
     /// Both are with the kernel.
     Linked,
+    /// The write is, and is durable when it ends.
+    Through,
     /// The write is, alone.
     Writing,
     /// All was written; the sync is with the kernel.
@@ -388,7 +391,7 @@ impl Flight {
                 file,
                 position,
                 data,
-            } => write_entry(*file, *position, data),
+            } => write_entry(*file, *position, data, 0),
             Self::WriteSync {
                 file,
                 stage: WriteStage::Syncing,
@@ -398,8 +401,14 @@ impl Flight {
                 file,
                 position,
                 data,
-                ..
-            } => write_entry(*file, *position, data),
+                stage,
+            } => {
+                let flags = match stage {
+                    WriteStage::Through => libc::RWF_DSYNC,
+                    _ => 0,
+                };
+                write_entry(*file, *position, data, flags)
+            }
             Self::Sync { file, kind } => sync_entry(*file, *kind),
             Self::Allocate { file, len_bytes } => {
                 opcode::Fallocate::new(types::Fd(*file), *len_bytes).build()
@@ -480,6 +489,13 @@ impl Flight {
         }
     }
 
+    /// Has a durable write carry its sync with it.
+    pub(super) fn write_through(&mut self) {
+        if let Self::WriteSync { stage, .. } = self {
+            *stage = WriteStage::Through;
+        }
+    }
+
     /// Goes in stages, since there is no room for two submissions.
     pub(super) fn unlink(&mut self) {
         if let Self::WriteSync { stage, .. } = self {
@@ -514,6 +530,14 @@ impl Flight {
             Self::Read { buf, .. } | Self::Recv { buf, .. } => Output::Buf(count(result), buf),
             Self::Write { .. } => Output::Count(count(result)),
             Self::Send { data, .. } => Output::Sent(count(result), data),
+            Self::WriteSync {
+                data,
+                stage: WriteStage::Through,
+                ..
+            } => match count(result) {
+                Ok(written) if written == data.len() => Output::Unit(Ok(())),
+                written => Output::Count(written),
+            },
             Self::WriteSync {
                 file,
                 position,
@@ -602,9 +626,10 @@ fn transfer_len(len: usize) -> u32 {
     len
 }
 
-fn write_entry(file: RawFd, position: u64, data: &Bytes) -> Entry {
+fn write_entry(file: RawFd, position: u64, data: &Bytes, flags: libc::c_int) -> Entry {
     opcode::Write::new(types::Fd(file), data.as_ptr(), transfer_len(data.len()))
         .offset(position)
+        .rw_flags(flags)
         .build()
 }
 

@@ -342,7 +342,8 @@ fn write_cache(dir: &Path) -> Finding {
             NAME,
             Verdict::Ok,
             format!(
-                "The device of {shown} has no volatile write cache: a write that has ended is durable."
+                "The device of {shown} has no volatile write cache: durable writes are single writes (RWF_DSYNC), \
+                 unless the broker spins."
             ),
         ),
         _ => Finding::new(
@@ -354,6 +355,12 @@ fn write_cache(dir: &Path) -> Finding {
             ),
         ),
     }
+}
+
+/// Whether the kernel knows that what the device below `dir` (or below its nearest parent that exists) has written is
+/// durable.
+pub(super) fn has_no_volatile_cache(dir: &Path) -> bool {
+    write_cache_mode(&nearest_existing(dir)).as_deref() == Some("write through")
 }
 
 /// `write back` or `write through`, as the kernel sees the device below a directory.

@@ -52,6 +52,27 @@ fn a_durable_write_ends_once_and_is_read_back() {
 }
 
 #[test]
+fn a_durable_write_is_one_submission_where_the_device_writes_through() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("file");
+    let mut rig = Rig::with(UringConfig {
+        writes_through: true,
+        ..UringConfig::default()
+    });
+    let file = open(&mut rig, &path, true);
+    let before = rig.driver.counts().submissions;
+    rig.unit(write_sync(file, 1, 7)).unwrap();
+    assert_eq!(rig.driver.counts().submissions - before, 1);
+    assert_eq!(
+        std::fs::read(&path).unwrap()[BLOCK_BYTES..],
+        [7; BLOCK_BYTES]
+    );
+    let unwritable = open(&mut rig, &path, false);
+    let error = Rig::count(rig.run(write_sync(unwritable, 0, 1))).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+}
+
+#[test]
 fn a_write_that_fails_is_told_as_such_and_nothing_follows() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("file");
