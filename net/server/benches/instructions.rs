@@ -27,6 +27,9 @@ use ringlog_wire::Acks;
 use self::client::{Client, batch_of, partition, wanted};
 use self::world::World;
 
+/// Requests until the cache is full, in which each takes a chunk: from then on memory is used again.
+const WARM_UP: u64 = 3_500;
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut next = |default: &str| arguments.next().unwrap_or_else(|| default.to_owned());
@@ -44,13 +47,14 @@ fn main() {
         let id = partition(&topic, 0);
         let value = vec![7; value_bytes];
         let batch = batch_of(&vec![&value[..]; records]);
-        for _ in 0..100 {
+        for _ in 0..WARM_UP {
             client.send_produce(id, &batch, Acks::All).await;
             client.receive().await.expect("an answer");
         }
         for _ in 0..requests {
             if kind == "fetch" {
-                client.fetch(&[wanted(id, 99 * records as u64)], 1, 0).await;
+                let last = (WARM_UP - 1) * records as u64;
+                client.fetch(&[wanted(id, last)], 1, 0).await;
             } else {
                 client.send_produce(id, &batch, Acks::All).await;
                 client.receive().await.expect("an answer");
