@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 use ringlog_coord::config::ConfigChanges;
-use ringlog_coord::controller::{NewTopic, init_cluster};
+use ringlog_coord::controller::{NewTopic, Reassignment, init_cluster};
 use ringlog_coord::ids::{ClusterId, DirectoryId};
 use ringlog_coord::store::{MemoryStore, WriteFault};
 use ringlog_coord::topic_name::TopicName;
