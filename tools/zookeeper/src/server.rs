@@ -23,13 +23,17 @@ const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
 
 /// The file of settings in a server's directory.
 const SETTINGS: &str = "zoo.cfg";
+/// What a server logs that cannot have its port.
+const PORT_IS_TAKEN: &str = "Address already in use";
+/// What a server said, in its directory.
+const LOG: &str = "log";
 
 /// How long a server may take to answer, on a machine that is busy.
 const START_MAX: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A port that was free may be taken before the server binds it.
-const PORTS_TRIED: u32 = 5;
+pub(crate) const PORTS_TRIED: u32 = 5;
 
 /// Runs the server and ends it once standard input ends, which it does with the process that holds the other end of the
 /// pipe, however that one ends.
@@ -136,6 +140,13 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Whether somebody else had taken a port meanwhile.
+    pub(crate) fn is_of_a_port(&self) -> bool {
+        matches!(self, Self::Silent { log, .. } if log.contains(PORT_IS_TAKEN))
+    }
+}
+
 /// Files in PEM for a server that speaks TLS.
 #[derive(Debug, Clone)]
 pub struct Certificates {
@@ -206,7 +217,8 @@ impl Server {
                 None => None,
                 Some(certificates) => Some((free_address(host)?, certificates.clone())),
             };
-            match Process::start(&installation, directory.path(), address, secure.as_ref()) {
+            let more = secure_settings(secure.as_ref());
+            match Process::start(&installation, directory.path(), address, &more) {
                 Ok(process) => {
                     return Ok(Self {
                         installation,
@@ -216,8 +228,7 @@ impl Server {
                         process,
                     });
                 }
-                Err(StartError::Silent { log, .. })
-                    if tried < PORTS_TRIED && log.contains("Address already in use") => {}
+                Err(error) if tried < PORTS_TRIED && error.is_of_a_port() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -266,46 +277,71 @@ impl Server {
     /// [`StartError`].
     pub fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
-        let (directory, secure) = (self.directory.path(), self.secure.as_ref());
-        self.process = Process::start(&self.installation, directory, self.address, secure)?;
+        let more = secure_settings(self.secure.as_ref());
+        let directory = self.directory.path();
+        self.process = Process::start(&self.installation, directory, self.address, &more)?;
         Ok(())
     }
 }
 
+fn secure_settings(secure: Option<&(SocketAddr, Certificates)>) -> String {
+    secure.map_or_else(String::new, |(address, certificates)| {
+        certificates.settings(*address)
+    })
+}
+
 #[derive(Debug)]
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
+    /// Starts it, and waits until it serves.
     fn start(
         installation: &Installation,
         directory: &Path,
         address: SocketAddr,
-        secure: Option<&(SocketAddr, Certificates)>,
+        more_settings: &str,
     ) -> Result<Self, StartError> {
-        let log_file = directory.join("log");
-        let log = fs::File::create(&log_file)?;
+        let mut process = Self::spawn(installation, directory, address, more_settings)?;
+        process.wait_until_served(directory, address)?;
+        Ok(process)
+    }
+
+    pub(crate) fn spawn(
+        installation: &Installation,
+        directory: &Path,
+        address: SocketAddr,
+        more_settings: &str,
+    ) -> Result<Self, StartError> {
+        let log = fs::File::create(directory.join(LOG))?;
         let server = installation.command(directory, address)?;
-        if let Some((address, certificates)) = secure {
-            let mut settings = fs::OpenOptions::new();
-            let mut settings = settings.append(true).open(directory.join(SETTINGS))?;
-            settings.write_all(certificates.settings(*address).as_bytes())?;
-        }
+        let mut settings = fs::OpenOptions::new();
+        let mut settings = settings.append(true).open(directory.join(SETTINGS))?;
+        settings.write_all(more_settings.as_bytes())?;
         let mut command = Command::new("sh");
         command.args(["-c", RUN, "sh"]).arg(server.get_program());
         command.args(server.get_args());
         command.stdin(Stdio::piped()).stdout(log.try_clone()?);
-        let mut process = Self(command.stderr(log).spawn()?);
+        Ok(Self(command.stderr(log).spawn()?))
+    }
+
+    /// Ends it when it does not.
+    pub(crate) fn wait_until_served(
+        &mut self,
+        directory: &Path,
+        address: SocketAddr,
+    ) -> Result<(), StartError> {
+        let log_file = directory.join(LOG);
         let asked = Instant::now();
         while asked.elapsed() < START_MAX {
             if serves(address) {
-                return Ok(process);
+                return Ok(());
             }
             if port_is_taken(&log_file) {
                 break;
             }
             thread::sleep(LOOK_AGAIN);
         }
-        process.end();
+        self.end();
         Err(StartError::Silent {
             address,
             log: fs::read_to_string(&log_file).unwrap_or_default(),
@@ -313,7 +349,7 @@ impl Process {
     }
 
     /// Ends the server: the shell does it when its standard input ends.
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         drop(self.0.stdin.take());
         // It has ended either way.
         self.0.wait().ok();
@@ -327,10 +363,10 @@ impl Drop for Process {
 }
 
 fn port_is_taken(log_file: &Path) -> bool {
-    fs::read_to_string(log_file).is_ok_and(|log| log.contains("Address already in use"))
+    fs::read_to_string(log_file).is_ok_and(|log| log.contains(PORT_IS_TAKEN))
 }
 
-fn free_address(host: IpAddr) -> io::Result<SocketAddr> {
+pub(crate) fn free_address(host: IpAddr) -> io::Result<SocketAddr> {
     TcpListener::bind((host, 0))?.local_addr()
 }
 
@@ -345,8 +381,8 @@ fn ask(address: SocketAddr, command: &str) -> io::Result<String> {
 }
 
 /// Whether a server says that it serves.
-fn serves(address: SocketAddr) -> bool {
-    ask(address, "srvr").is_ok_and(|answer| answer.contains("Mode: standalone"))
+pub(crate) fn serves(address: SocketAddr) -> bool {
+    ask(address, "srvr").is_ok_and(|answer| answer.contains("Mode: "))
 }
 
 #[cfg(test)]

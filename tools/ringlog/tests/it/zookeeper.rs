@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringlog_coord::controller::registered_brokers;
 use ringlog_coord::store::{ZooKeeperAccess, ZooKeeperStore};
-use ringlog_zookeeper::{Proxy, Server};
+use ringlog_zookeeper::{Ensemble, Proxy, Server};
 
 use crate::process::{Start, directory};
 
@@ -98,6 +98,35 @@ fn a_broker_serves_while_zookeeper_is_away_and_registers_anew_when_its_session_i
     broker.ok(&["topic", "create", "later"]);
     broker.run(&["produce", "events"], b"again\n").ok();
     assert_eq!(consume(&broker), b"cut\nserved\nagain\n");
+    let (code, log) = broker.terminate();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn a_broker_serves_without_a_quorum_of_zookeeper_and_changes_topics_again_with_it() {
+    let mut ensemble = Ensemble::start(3).unwrap();
+    let zookeeper = format!("{}/ringlog", ensemble.addresses());
+    let directory = directory();
+    let start = Start {
+        args: &["--zookeeper", &zookeeper, "--broker-id", "1"],
+        ..Start::new(directory.path())
+    };
+    let broker = start.broker();
+    broker.ok(&["topic", "create", "events"]);
+    ensemble.kill(0);
+    broker.ok(&["topic", "create", "with-two"]);
+    ensemble.kill(1);
+    broker.run(&["produce", "events"], b"without\n").ok();
+    broker.wait_for_log("the session with the metadata store has ended");
+    let create = ["topic", "create", "with-one"];
+    broker.run(&create, b"").refused(1, &["not_controller"]);
+    broker.run(&["produce", "events"], b"still\n").ok();
+
+    ensemble.restart(&[0, 1]).unwrap();
+    broker.wait_for_log("the broker is registered anew");
+    broker.ok(&["topic", "create", "with-three"]);
+    broker.run(&["produce", "events"], b"with\n").ok();
+    assert_eq!(consume(&broker), b"without\nstill\nwith\n");
     let (code, log) = broker.terminate();
     assert_eq!(code, Some(0), "{log}");
 }
