@@ -1,7 +1,7 @@
 //! Steps that can be left out, one at a time, to prove that the simulation of the controller notices.
 //!
-//! Only a build with the feature `omissions` leaves anything out, and only on a thread that was told to; no broker is
-//! built with it. Without the feature [`Step::is_omitted`] is a constant.
+//! Only a build with the feature `omissions` leaves anything out, and only on a thread that was told to: the simulation has
+//! it, and what is built together with it for tests. Without the feature [`Step::is_omitted`] is a constant.
 
 /// A step that the agreement of a cluster rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The steps that durability hangs on, and for each a seed that tells when it is left out.
 //!
-//! With the feature `omissions` a run leaves one step out and does nothing else. The pinned seed of the step must then
+//! A run may leave one step out and does nothing else. The pinned seed of the step must then
 //! fail in the named checker, not by a panic, a hang or a time-out; with everything in place it must pass.
 //!
 //! What a seed runs into depends on how many random numbers the engine and the scenario draw, so a change of either
@@ -79,7 +79,6 @@ pub fn named(name: &str) -> Option<Guard> {
 }
 
 /// The first of `seeds` that fails in the checker of the guard without its step, and passes with it.
-#[cfg(feature = "omissions")]
 pub fn find(guard: Guard, mut seeds: std::ops::Range<u64>) -> Option<u64> {
     use crate::run::{Plan, Scenario, run_seed};
 

@@ -7,9 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
-#[cfg(feature = "broker")]
 pub mod broker_scenario;
-#[cfg(feature = "controller")]
 pub mod controller_scenario;
 mod files;
 pub mod guards;

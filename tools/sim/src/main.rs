@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Parser, ValueEnum};
-#[cfg(feature = "omissions")]
 use ringlog_sim::guards::{Guard, find, named};
 use ringlog_sim::run::{Plan, Scenario, run_seed, run_seeds};
 
@@ -34,11 +33,9 @@ struct Arguments {
     #[arg(long)]
     jobs: Option<u64>,
     /// Leave this step out of the engine.
-    #[cfg(feature = "omissions")]
     #[arg(long, value_name = "STEP", value_parser = parse_guard)]
     omit: Option<Guard>,
     /// Print the first seed that tells that the step is left out.
-    #[cfg(feature = "omissions")]
     #[arg(long, requires = "omit")]
     find: bool,
 }
@@ -48,10 +45,8 @@ enum ScenarioName {
     /// Logs directly on the storage engine.
     Log,
     /// A broker and its clients.
-    #[cfg(feature = "broker")]
     Broker,
     /// Controllers and brokers on one metadata store.
-    #[cfg(feature = "controller")]
     Controller,
 }
 
@@ -59,15 +54,12 @@ impl From<ScenarioName> for Scenario {
     fn from(name: ScenarioName) -> Self {
         match name {
             ScenarioName::Log => Self::Log,
-            #[cfg(feature = "broker")]
             ScenarioName::Broker => Self::Broker,
-            #[cfg(feature = "controller")]
             ScenarioName::Controller => Self::Controller,
         }
     }
 }
 
-#[cfg(feature = "omissions")]
 fn parse_guard(name: &str) -> Result<Guard, String> {
     let names = || ringlog_sim::guards::GUARDS.map(|guard| guard.step.name());
     named(name).ok_or_else(|| format!("not one of {}", names().join(", ")))
@@ -78,25 +70,21 @@ const PROGRESS_SEEDS: u64 = 250;
 
 /// What runs one seed again.
 fn command_of(plan: Plan, seed: u64) -> String {
-    let (feature, omit) = match plan.omitted {
-        Some(step) => ("--features omissions ", format!("--omit {} ", step.name())),
-        None => ("", String::new()),
-    };
+    let omit = plan
+        .omitted
+        .map_or_else(String::new, |step| format!("--omit {} ", step.name()));
     let scenario = plan.scenario.name();
     format!(
-        "cargo run --profile checked --package ringlog-sim {feature}-- {omit}--scenario {scenario} --seed {seed}"
+        "cargo run --profile checked --package ringlog-sim -- {omit}--scenario {scenario} --seed {seed}"
     )
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let plan = Plan::of(Scenario::from(arguments.scenario));
-    #[cfg(feature = "omissions")]
     let plan = Plan {
         omitted: arguments.omit.map(|guard| guard.step),
-        ..plan
+        ..Plan::of(Scenario::from(arguments.scenario))
     };
-    #[cfg(feature = "omissions")]
     if let Some(guard) = arguments.omit.filter(|_| arguments.find) {
         return report_found(guard, &arguments);
     }
@@ -106,7 +94,6 @@ fn main() -> ExitCode {
     }
 }
 
-#[cfg(feature = "omissions")]
 fn report_found(guard: Guard, arguments: &Arguments) -> ExitCode {
     let seeds = arguments.start..arguments.start + arguments.seeds;
     match find(guard, seeds) {

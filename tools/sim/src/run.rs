@@ -14,10 +14,8 @@ pub enum Scenario {
     /// Logs directly on the storage engine.
     Log,
     /// A broker and its clients.
-    #[cfg(feature = "broker")]
     Broker,
     /// Controllers and brokers on one metadata store.
-    #[cfg(feature = "controller")]
     Controller,
 }
 
@@ -26,9 +24,7 @@ impl Scenario {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
-            #[cfg(feature = "broker")]
             Self::Broker => "broker",
-            #[cfg(feature = "controller")]
             Self::Controller => "controller",
         }
     }
@@ -39,10 +35,9 @@ impl Scenario {
 pub struct Plan {
     /// What is simulated.
     pub scenario: Scenario,
-    /// The step that the engine leaves out; only with the feature `omissions` does it.
+    /// The step that the engine leaves out.
     pub omitted: Option<Step>,
-    /// The step that the controller leaves out, with the same feature.
-    #[cfg(feature = "controller")]
+    /// The step that the controller leaves out.
     pub omitted_decision: Option<ringlog_coord::omit::Step>,
 }
 
@@ -52,7 +47,6 @@ impl Plan {
         Self {
             scenario,
             omitted: None,
-            #[cfg(feature = "controller")]
             omitted_decision: None,
         }
     }
@@ -64,15 +58,11 @@ impl Plan {
 ///
 /// Why it failed. A panic is caught and told.
 pub fn run_seed(plan: Plan, seed: u64) -> Result<SeedOutcome, Failure> {
-    #[cfg(feature = "omissions")]
     ringlog_log::omit::omit(plan.omitted);
-    #[cfg(all(feature = "omissions", feature = "controller"))]
     ringlog_coord::omit::omit(plan.omitted_decision);
     let run = || match plan.scenario {
         Scenario::Log => log_scenario::run(seed).map_err(Failure::Checker),
-        #[cfg(feature = "broker")]
         Scenario::Broker => crate::broker_scenario::run(seed).map_err(Failure::Checker),
-        #[cfg(feature = "controller")]
         Scenario::Controller => crate::controller_scenario::run(seed).map_err(Failure::Checker),
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {

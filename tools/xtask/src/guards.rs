@@ -1,12 +1,15 @@
 //! The simulation in bulk, and the proof that it would notice.
 //!
-//! ringlog-sim, built with the feature `omissions`, can leave out each step on which durability depends. The pinned
+//! ringlog-sim can leave out each step on which durability depends. The pinned
 //! seed of a step must then fail in its named checker; the test that says so is in `tools/sim/tests/it`.
 
 use std::fs;
 
 use crate::Findings;
 use crate::workspace::{Build, PROFILE, Workspace, cargo, output};
+
+/// The package of the simulation.
+const SIM: &str = "ringlog-sim";
 
 /// Where the pins are.
 const PINS: &str = "tools/sim/src/guards.rs";
@@ -17,20 +20,11 @@ const SCENARIOS: [(&str, &str); 3] = [("log", "1000"), ("broker", "1000"), ("con
 /// Seeds among which another pin is looked for.
 const FIND_SEEDS: &str = "5000";
 
-/// The simulation without the broker: what leaves steps out is the storage engine, and the controller.
-const WITH_OMISSIONS: [&str; 5] = [
-    "--package",
-    "ringlog-sim",
-    "--no-default-features",
-    "--features",
-    "omissions,controller",
-];
-
 /// Runs seeds of the simulation with everything in place.
 pub(crate) fn seeds(workspace: &Workspace, build: Build) -> Result<(), Findings> {
     for (scenario, seeds) in SCENARIOS {
         println!("scenario {scenario}");
-        let mut run = workspace.program("ringlog-sim", build);
+        let mut run = workspace.program(SIM, build);
         workspace.run(run.args(["--scenario", scenario, "--seeds", seeds]))?;
     }
     Ok(())
@@ -39,8 +33,8 @@ pub(crate) fn seeds(workspace: &Workspace, build: Build) -> Result<(), Findings>
 /// Has the simulation fail without each step.
 pub(crate) fn prove(workspace: &Workspace) -> Result<(), Findings> {
     let mut test = cargo();
-    test.arg("test").args(PROFILE).args(WITH_OMISSIONS);
-    test.args(["--test", "it", "--", "pinned_seeds"]);
+    test.arg("test").args(PROFILE);
+    test.args(["--package", SIM, "--test", "it", "--", "pinned_seeds"]);
     workspace.run(test.arg("some_seed_of_the_controller"))
 }
 
@@ -59,9 +53,7 @@ pub(crate) fn find(workspace: &Workspace, wanted: &str) -> Result<(), Findings> 
     }
     let mut failed = Vec::new();
     for step in chosen {
-        let mut run = cargo();
-        run.arg("run").args(PROFILE).args(WITH_OMISSIONS);
-        run.args(["--quiet", "--"]);
+        let mut run = workspace.program(SIM, Build::Fresh);
         run.args(["--omit", &step.name, "--find", "--seeds", FIND_SEEDS]);
         match output(run.current_dir(&workspace.root)) {
             Ok(seed) => {

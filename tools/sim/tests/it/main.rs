@@ -18,19 +18,16 @@ fn a_seed_of_the_log_replays_to_the_byte() {
     replays(Scenario::Log);
 }
 
-#[cfg(feature = "broker")]
 #[test]
 fn a_seed_of_the_broker_replays_to_the_byte() {
     replays(Scenario::Broker);
 }
 
-#[cfg(feature = "controller")]
 #[test]
 fn a_seed_of_the_controller_replays_to_the_byte() {
     replays(Scenario::Controller);
 }
 
-#[cfg(feature = "controller")]
 #[test]
 fn hundreds_of_seeds_of_the_controller_keep_every_promise() {
     let totals = run_seeds(Plan::of(Scenario::Controller), 0, 300, 2, |_, _| {});
@@ -39,8 +36,8 @@ fn hundreds_of_seeds_of_the_controller_keep_every_promise() {
 }
 
 /// The controller scenario is quick enough to look for the seed instead of pinning one.
-#[cfg(all(feature = "omissions", feature = "controller"))]
 #[test]
+#[expect(clippy::print_stdout, reason = "tells which seed notices")]
 fn some_seed_of_the_controller_fails_without_each_step() {
     use ringlog_coord::omit::Step;
 
@@ -67,7 +64,6 @@ fn pinned_seeds_pass_with_everything_in_place() {
     }
 }
 
-#[cfg(feature = "omissions")]
 #[test]
 fn pinned_seeds_fail_in_the_named_checker_without_their_step() {
     let mut moved = Vec::new();
@@ -91,7 +87,6 @@ fn pinned_seeds_fail_in_the_named_checker_without_their_step() {
 #[test]
 fn a_hundred_seeds_of_each_scenario_keep_every_promise() {
     keeps_every_promise(Scenario::Log);
-    #[cfg(feature = "broker")]
     keeps_every_promise(Scenario::Broker);
 }
 
