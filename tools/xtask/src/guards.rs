@@ -15,7 +15,7 @@ const SIM: &str = "ringlog-sim";
 const PINS: &str = "tools/sim/src/guards.rs";
 
 /// Scenarios, and the seeds of each that every submission runs.
-const SCENARIOS: [(&str, &str); 3] = [("log", "1000"), ("broker", "1000"), ("controller", "1000")];
+const SCENARIOS: [(&str, &str); 3] = [("log", "500"), ("broker", "500"), ("controller", "500")];
 
 /// Seeds among which another pin is looked for.
 const FIND_SEEDS: &str = "5000";

@@ -32,7 +32,7 @@ cargo xtask COMMAND
 
   test               all tests of the workspace, in the profile `checked`; installs ZooKeeper, for root, if it is missing
   ci                 everything that a submission must pass, with the time of each step
-  sim                3000 seeds of the simulation
+  sim                1500 seeds of the simulation
   guards             that a seed fails when a step of durability is left out, for each step
   guards --find STEP pins another seed for a step whose seed has moved; for each step with `all`
   fuzz [--seed N …]  the seeded run of the fuzz targets; with arguments of ringlog-fuzz
