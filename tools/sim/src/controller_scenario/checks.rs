@@ -87,18 +87,23 @@ impl Checks {
         self.trace.finish()
     }
 
-    /// Whether somebody counts on what a broker has.
+    /// Whether somebody counts on what a broker has, or may come to do so: as long as it is registered it may be elected, and
+    /// be the only member then.
     pub(super) fn is_needed(&self, broker: BrokerId, store: &MemoryStore) -> bool {
-        self.states(store).into_iter().any(|(_, state)| {
-            let is_it = |one: &BrokerId| *one == broker;
-            let others = state
-                .isr
-                .iter()
-                .map(|member| member.id)
-                .chain(state.elr.iter().copied());
-            let counted: Vec<BrokerId> = others.collect();
-            counted.iter().any(is_it) && counted.len() == 1
-        })
+        let node = now(store.read(&paths::broker_id(broker)));
+        let is_registered = !matches!(node, Some(Ok(None)));
+        let mut states = self.states(store).into_iter();
+        is_registered
+            || states.any(|(_, state)| {
+                let is_it = |one: &BrokerId| *one == broker;
+                let others = state
+                    .isr
+                    .iter()
+                    .map(|member| member.id)
+                    .chain(state.elr.iter().copied());
+                let counted: Vec<BrokerId> = others.collect();
+                counted.iter().any(is_it) && counted.len() == 1
+            })
     }
 
     fn states(&self, store: &MemoryStore) -> Vec<(Partition, PartitionState)> {
