@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ringlog_device::Ending;
 use tokio::sync::watch;
 
+use crate::error::BenchError;
+
 /// Told once, known to everybody: clones are of the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
@@ -40,6 +42,17 @@ impl Stop {
     /// The same, to look at as often as one likes.
     pub(crate) fn ending(&self) -> Ending {
         self.ending.clone()
+    }
+
+    /// What a run gave. One that was told to end, and has nothing to tell, has not failed.
+    pub(crate) fn or_stopped<T, E: Into<BenchError>>(
+        &self,
+        ran: Result<T, E>,
+    ) -> Result<T, BenchError> {
+        ran.map_err(|error| match self.is_told() {
+            true => BenchError::Stopped,
+            false => error.into(),
+        })
     }
 }
 

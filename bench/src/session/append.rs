@@ -39,10 +39,7 @@ pub(super) async fn run(
         what: "append to logs",
         reason: error.to_string(),
     })?;
-    let measured = match measured {
-        Err(_) if stop.is_told() => return Err(BenchError::Stopped),
-        measured => measured?,
-    };
+    let measured = stop.or_stopped(measured)?;
     let counted = |counted: std::collections::BTreeMap<String, u64>| -> Counters {
         let counted = counted.into_iter();
         counted.map(|(name, count)| (name, as_f64(count))).collect()

@@ -120,10 +120,7 @@ pub(super) async fn run(
         what: "run a raw program",
         reason: error.to_string(),
     })?;
-    let measured = match measured {
-        Err(_) if stop.is_told() => return Err(BenchError::Stopped),
-        measured => measured?,
-    };
+    let measured = stop.or_stopped(measured)?;
     let ran = Ran {
         requests: measured.requests,
         records,

@@ -1,7 +1,7 @@
 //! The steps that durability hangs on, and for each a seed that tells when it is left out.
 //!
-//! A run may leave one step out and does nothing else. The pinned seed of the step must then
-//! fail in the named checker, not by a panic, a hang or a time-out; with everything in place it must pass.
+//! A run may leave one step out and does nothing else. The pinned seed of the step must then fail in the named checker, not
+//! by a panic, a hang or a time-out; with everything in place it must pass.
 //!
 //! What a seed runs into depends on how many random numbers the engine and the scenario draw, so a change of either
 //! may move a pin. `cargo xtask guards --find STEP` (or `all`) looks for another seed and writes it into this file.

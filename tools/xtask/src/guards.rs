@@ -1,7 +1,7 @@
 //! The simulation in bulk, and the proof that it would notice.
 //!
-//! ringlog-sim can leave out each step on which durability depends. The pinned
-//! seed of a step must then fail in its named checker; the test that says so is in `tools/sim/tests/it`.
+//! ringlog-sim can leave out each step on which durability depends. The pinned seed of a step must then fail in its named
+//! checker; the test that says so is in `tools/sim/tests/it`.
 
 use std::fs;
 
