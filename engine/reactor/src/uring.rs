@@ -15,6 +15,7 @@ mod net;
 mod path;
 mod platform;
 mod probe;
+mod send_header;
 mod thread;
 mod wake;
 
@@ -40,8 +41,9 @@ pub use self::platform::UringPlatform;
 pub use self::probe::{Finding, Verdict, probe};
 pub use self::thread::set_thread_nice;
 
-use self::flight::{Flight, Route, SendHeaders, Step, discard, into_handle};
+use self::flight::{Flight, Route, Step, discard, into_handle};
 use self::helper::Helper;
+use self::send_header::SendHeaders;
 use self::wake::{Wake, WakeHandle};
 use crate::driver::{Driver, DriverCounts, ListenOptions, Notify, Wait};
 use crate::limits::{RING_COMPLETIONS, RING_DRAIN_MS, RING_ENTRIES};

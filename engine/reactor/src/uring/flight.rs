@@ -16,11 +16,11 @@ use io_uring::{opcode, types};
 use socket2::{SockAddr, SockAddrStorage, Socket};
 
 use crate::buf::AlignedBuf;
-use crate::limits::{SEND_HEADERS_FREE_MAX, SEND_SLICES_MAX};
 use crate::op::{FileKind, Handle, Op, Output, Stat, SyncKind};
 use crate::uring::helper::Job;
 use crate::uring::net;
 use crate::uring::path::{c_string, descriptor, duplicate, open_flags};
+use crate::uring::send_header::{SendHeader, SendHeaders};
 
 /// The most that one read, write, receive or send moves: what Linux itself allows, in bytes.
 const TRANSFER_BYTES_MAX: usize = 0x7fff_f000;
@@ -140,60 +140,6 @@ impl Peer {
         address
             .as_socket()
             .ok_or_else(|| io::ErrorKind::Unsupported.into())
-    }
-}
-
-/// The message header of a vectored send. Reused, since it is a kilobyte that every send would allocate.
-pub(super) struct SendHeader {
-    message: libc::msghdr,
-    slices: [libc::iovec; SEND_SLICES_MAX],
-}
-
-impl SendHeader {
-    fn new() -> Box<Self> {
-        // SAFETY: all zeros is a valid msghdr: null pointers and zero lengths.
-        let message = unsafe { std::mem::zeroed() };
-        let empty = libc::iovec {
-            iov_base: std::ptr::null_mut(),
-            iov_len: 0,
-        };
-        Box::new(Self {
-            message,
-            slices: [empty; SEND_SLICES_MAX],
-        })
-    }
-
-    /// Points the header at the slices.
-    fn fill(&mut self, data: &[Bytes]) {
-        let count = data.len().min(SEND_SLICES_MAX);
-        for (slice, bytes) in self.slices.iter_mut().zip(data) {
-            *slice = libc::iovec {
-                iov_base: bytes.as_ptr().cast_mut().cast(),
-                iov_len: bytes.len(),
-            };
-        }
-        self.message.msg_iov = self.slices.as_mut_ptr();
-        self.message.msg_iovlen = count;
-    }
-}
-
-/// Send headers that lie free.
-#[derive(Default)]
-#[expect(
-    clippy::vec_box,
-    reason = "the kernel holds the address of a header, so it must not move"
-)]
-pub(super) struct SendHeaders(Vec<Box<SendHeader>>);
-
-impl SendHeaders {
-    fn take(&mut self) -> Box<SendHeader> {
-        self.0.pop().unwrap_or_else(SendHeader::new)
-    }
-
-    fn give_back(&mut self, header: Box<SendHeader>) {
-        if self.0.len() < SEND_HEADERS_FREE_MAX {
-            self.0.push(header);
-        }
     }
 }
 
