@@ -1,8 +1,11 @@
+use std::path::Path;
+
 use bytes::Bytes;
 
 use super::*;
 use crate::mailbox;
 use crate::op::OpenOptions;
+use crate::sim::disk::{DiskFault, DiskStats};
 
 const LONG: Duration = Duration::from_secs(60);
 
