@@ -2,13 +2,14 @@
 
 mod access;
 
+use std::path::Path;
 use std::time::Duration;
 
 use ringlog_coord::controller::registered_brokers;
 use ringlog_coord::store::{ZooKeeperAccess, ZooKeeperStore};
 use ringlog_zookeeper::{Ensemble, Proxy, Server};
 
-use crate::process::{Start, directory};
+use crate::process::{Broker, Start, directory};
 
 fn root(address: std::net::SocketAddr) -> String {
     format!("{address}/deep/ringlog")
@@ -35,7 +36,15 @@ fn registered(server: &Server) -> Vec<(u32, Vec<String>)> {
     })
 }
 
-fn consume(broker: &crate::process::Broker) -> Vec<u8> {
+fn broker_on(zookeeper: &str, directory: &Path) -> Broker {
+    let start = Start {
+        args: &["--zookeeper", zookeeper, "--broker-id", "1"],
+        ..Start::new(directory)
+    };
+    start.broker()
+}
+
+fn consume(broker: &Broker) -> Vec<u8> {
     broker.ok(&["consume", "events", "--until-end"])
 }
 
@@ -80,11 +89,7 @@ fn a_broker_serves_while_zookeeper_is_away_and_registers_anew_when_its_session_i
     let proxy = Proxy::start(server.address()).unwrap();
     let zookeeper = root(proxy.address());
     let directory = directory();
-    let start = Start {
-        args: &["--zookeeper", &zookeeper, "--broker-id", "1"],
-        ..Start::new(directory.path())
-    };
-    let broker = start.broker();
+    let broker = broker_on(&zookeeper, directory.path());
     broker.ok(&["topic", "create", "events"]);
     proxy.cut();
     broker.run(&["produce", "events"], b"cut\n").ok();
@@ -107,11 +112,7 @@ fn a_broker_serves_without_a_quorum_of_zookeeper_and_changes_topics_again_with_i
     let mut ensemble = Ensemble::start(3).unwrap();
     let zookeeper = format!("{}/ringlog", ensemble.addresses());
     let directory = directory();
-    let start = Start {
-        args: &["--zookeeper", &zookeeper, "--broker-id", "1"],
-        ..Start::new(directory.path())
-    };
-    let broker = start.broker();
+    let broker = broker_on(&zookeeper, directory.path());
     broker.ok(&["topic", "create", "events"]);
     ensemble.kill(0);
     broker.ok(&["topic", "create", "with-two"]);
@@ -136,11 +137,7 @@ fn a_zookeeper_that_comes_back_empty_costs_no_data() {
     let mut server = Server::start().unwrap();
     let zookeeper = root(server.address());
     let directory = directory();
-    let start = Start {
-        args: &["--zookeeper", &zookeeper, "--broker-id", "1"],
-        ..Start::new(directory.path())
-    };
-    let broker = start.broker();
+    let broker = broker_on(&zookeeper, directory.path());
     broker.ok(&["topic", "create", "events"]);
     broker.run(&["produce", "events"], b"kept\n").ok();
     server.lose().unwrap();
