@@ -8,7 +8,6 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::error::ChangeError;
 use crate::index::SparseIndex;
 use crate::log::{LogInner, LogState};
-use crate::next_file::NextFile;
 use crate::segment::Segment;
 
 impl LogInner {
@@ -126,8 +125,8 @@ impl LogInner {
     /// prepared.
     pub(crate) fn is_at_rest(&self) -> bool {
         let state = self.state.borrow();
-        let is_preparing = matches!(state.next, NextFile::Preparing { .. });
-        let are_at_rest = state.segments.values().all(Segment::is_at_rest) && !is_preparing;
+        let are_at_rest =
+            state.segments.values().all(Segment::is_at_rest) && !state.next_is_coming();
         state.failure.is_some() || are_at_rest
     }
 }

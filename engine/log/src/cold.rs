@@ -2,10 +2,11 @@
 //!
 //! Everything that readers need from disk is read here, in pieces, and only so many bytes of a shard are under way at the
 //! device at a time. A flush group therefore finds at most that much before it in the device's queue, however many
-//! consumers read old records. Pieces of several reads alternate in order of arrival.
+//! consumers read old records. Pieces of several reads alternate in order of arrival. After a second without any flush
+//! group pieces are larger; the first group then finds more before it.
 //!
-//! A fetch that begins where one before it ended belongs to a [`Stream`]. From its second fetch on, the window of the
-//! file that it will ask for next is read while the answer is on its way. The memory for that comes out of a budget; who
+//! A fetch that begins where one before it ended belongs to a [`Stream`]. From its second fetch on, the windows of the
+//! file that it will ask for in its next two fetches are read while the answer is on its way. The memory for that comes out of a budget; who
 //! finds none there reads without. It is given back when the reader stays away, and at once when an append is short of
 //! memory.
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 use ringlog_reactor::{AlignedBuf, Budget, Reactor};
 use ringlog_record::Offset;
 
-pub(crate) use self::stream::Stream;
+pub(crate) use self::stream::{Ahead, Stream};
 pub(crate) use self::window::Window;
 use crate::limits::{BACKGROUND_IN_FLIGHT_BYTES_MAX, READ_AHEAD_IDLE_MS, READ_STREAMS_MAX};
 use crate::log::LogInner;
@@ -33,7 +34,7 @@ struct Shared {
     read_ahead_bytes: usize,
     /// Memory of windows that were, or are being, read ahead.
     memory: Budget,
-    /// Bytes under way at the device.
+    /// Bytes under way at the device; the large pieces that are read while nothing is written count as usual ones.
     in_flight: Budget,
     /// Those who may go on, the one that has been quiet longest first.
     streams: RefCell<VecDeque<Stream>>,
@@ -57,9 +58,14 @@ impl ColdReads {
         self.0.read_ahead_bytes - self.0.memory.free_bytes()
     }
 
-    /// Bytes under way at the device.
+    /// Bytes under way at the device; the large pieces that are read while nothing is written count as usual ones.
     pub fn in_flight_bytes(&self) -> usize {
         BACKGROUND_IN_FLIGHT_BYTES_MAX - self.0.in_flight.free_bytes()
+    }
+
+    /// Whether half of the memory to read ahead is free.
+    fn has_plenty(&self) -> bool {
+        self.0.memory.free_bytes() >= self.0.read_ahead_bytes / 2
     }
 
     /// Drops the window of the reader that has been quiet longest; false when there is none.

@@ -35,6 +35,11 @@ pub struct LogEnv {
 }
 
 impl LogEnv {
+    /// Whether nothing is written to any log, nor was for a second.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.flusher.is_at_rest(self.reactor.now())
+    }
+
     /// An environment with a flusher of its own, counters at zero, and a little memory to read ahead.
     pub fn new(
         reactor: Reactor,

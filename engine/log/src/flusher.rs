@@ -5,7 +5,7 @@
 //! before those of the next group, which repeats the partial last block, begin. A group that a slow device holds up
 //! leaves its round.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -18,7 +18,7 @@ use ringlog_reactor::{Elapsed, Instant, Reactor, Task};
 
 use crate::counters::LogCounters;
 use crate::flush::FlushGroup;
-use crate::limits::ROUND_PATIENCE_MS;
+use crate::limits::{FLUSHER_REST_MS, ROUND_PATIENCE_MS};
 use crate::log::LogInner;
 use crate::omit::Step;
 use ringlog_reactor::Signal;
@@ -33,6 +33,8 @@ pub struct Flusher {
 struct Shared {
     waiting: RefCell<Waiting>,
     changed: Signal,
+    /// When the last round ended; none while one is under way.
+    last_round: Cell<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -47,6 +49,7 @@ impl Flusher {
         let shared = Rc::new(Shared {
             waiting: RefCell::default(),
             changed: Signal::default(),
+            last_round: Cell::new(Some(Instant::default())),
         });
         let task = reactor.spawn(
             "flusher",
@@ -56,6 +59,12 @@ impl Flusher {
             shared,
             _task: Rc::new(task),
         }
+    }
+
+    /// Whether nothing is being flushed at `now`, nor was for so long that nobody seems about to.
+    pub(crate) fn is_at_rest(&self, now: Instant) -> bool {
+        let last = self.shared.last_round.get();
+        last.is_some_and(|last| now.since(last) >= Duration::from_millis(FLUSHER_REST_MS))
     }
 
     /// A number for a log that will be flushed here.
@@ -117,47 +126,59 @@ async fn run(reactor: Reactor, shared: Rc<Shared>, counters: Rc<LogCounters>) {
     let (mut due, mut groups) = (Vec::new(), Vec::new());
     loop {
         next_due(&reactor, &shared, &mut due).await;
-        groups.extend(due.drain(..).filter_map(|log| LogInner::begin_group(&log)));
-        if groups.is_empty() {
-            continue;
-        }
-        counters.flush_rounds.add(1);
-        if Step::OneWritePerBlock.is_omitted() {
-            for group in groups.drain(..) {
-                reactor
-                    .spawn("flush group", async move {
-                        if let Some(written) = group.write().await {
-                            written.sync().await;
-                        }
-                    })
-                    .detach();
-            }
-            reactor.yield_now().await;
-            continue;
-        }
-        if groups.len() == 1
-            && let Some(group) = groups.pop()
-        {
-            within_round(&reactor, group.commit(), async |()| {}).await;
-            continue;
-        }
-        if reactor.writes_through() {
-            // Each is durable by itself: there is no sync for them to share.
-            let commit = |group: FlushGroup| within_round(&reactor, group.commit(), async |()| {});
-            join_all(groups.drain(..).map(commit)).await;
-            continue;
-        }
-        let write = |group: FlushGroup| {
-            within_round(&reactor, group.write(), async |written| {
-                if let Some(group) = written {
-                    group.sync().await;
-                }
-            })
-        };
-        let written = join_all(groups.drain(..).map(write)).await;
-        let sync = |group: FlushGroup| within_round(&reactor, group.sync(), async |()| {});
-        join_all(written.into_iter().flatten().flatten().map(sync)).await;
+        shared.last_round.set(None);
+        round(&reactor, &counters, &mut due, &mut groups).await;
+        shared.last_round.set(Some(reactor.now()));
     }
+}
+
+/// Flushes the logs that are due.
+async fn round(
+    reactor: &Reactor,
+    counters: &LogCounters,
+    due: &mut Vec<Rc<LogInner>>,
+    groups: &mut Vec<FlushGroup>,
+) {
+    groups.extend(due.drain(..).filter_map(|log| LogInner::begin_group(&log)));
+    if groups.is_empty() {
+        return;
+    }
+    counters.flush_rounds.add(1);
+    if Step::OneWritePerBlock.is_omitted() {
+        for group in groups.drain(..) {
+            reactor
+                .spawn("flush group", async move {
+                    if let Some(written) = group.write().await {
+                        written.sync().await;
+                    }
+                })
+                .detach();
+        }
+        reactor.yield_now().await;
+        return;
+    }
+    if groups.len() == 1
+        && let Some(group) = groups.pop()
+    {
+        within_round(reactor, group.commit(), async |()| {}).await;
+        return;
+    }
+    if reactor.writes_through() {
+        // Each is durable by itself: there is no sync for them to share.
+        let commit = |group: FlushGroup| within_round(reactor, group.commit(), async |()| {});
+        join_all(groups.drain(..).map(commit)).await;
+        return;
+    }
+    let write = |group: FlushGroup| {
+        within_round(reactor, group.write(), async |written| {
+            if let Some(group) = written {
+                group.sync().await;
+            }
+        })
+    };
+    let written = join_all(groups.drain(..).map(write)).await;
+    let sync = |group: FlushGroup| within_round(reactor, group.sync(), async |()| {});
+    join_all(written.into_iter().flatten().flatten().map(sync)).await;
 }
 
 /// What comes of `work`, if that is known before the round has waited for it long enough. Else the work leaves the round

@@ -49,6 +49,12 @@ impl SparseIndex {
         self.0[..after].last()
     }
 
+    /// The last entry at or before a position; none when that is before the first entry.
+    pub(crate) fn at_or_before_position(&self, position: u64) -> Option<&IndexEntry> {
+        let after = self.0.partition_point(|entry| entry.position <= position);
+        self.0[..after].last()
+    }
+
     /// The last entry before which all time stamps are below `timestamp`; none when that is before the first entry.
     pub(crate) fn before_time(&self, timestamp: TimestampMs) -> Option<&IndexEntry> {
         let after = self

@@ -67,13 +67,20 @@ pub const DISK_READ_BYTES_MAX: usize = 2 << 20;
 /// a large read in the device's queue; from here on larger ones are no faster.
 pub const BACKGROUND_READ_BYTES: usize = 256 << 10;
 
+/// The same while the flusher is at rest. A read of 1 MiB costs the processor as much as one of 256 KiB, and one operation
+/// goes on by itself while the core sends what was read before.
+pub const READ_BYTES_AT_REST: usize = 1 << 20;
+
+/// After so long without a flush group the flusher is at rest, in milliseconds.
+pub const FLUSHER_REST_MS: u64 = 1000;
+
 /// Bytes that the background reads of a shard have under way at the device; the others wait in order of arrival.
 pub const BACKGROUND_IN_FLIGHT_BYTES_MAX: usize = 512 << 10;
 
 /// Bytes that are read ahead at least for a reader that goes on, however few it takes at a time.
 pub const READ_AHEAD_BYTES_MIN: usize = 256 << 10;
 
-/// Bytes that a shard reads ahead unless its owner says otherwise: windows for two of the fastest readers.
+/// Bytes that a shard reads ahead unless its owner says otherwise: a window each for two of the fastest readers.
 pub const READ_AHEAD_BYTES: usize = 2 * DISK_READ_BYTES_MAX;
 
 /// Files of sealed segments that a shard keeps open.
@@ -137,6 +144,7 @@ const _: () = assert!(INTERIM_FILL_BYTES_MAX.is_multiple_of(INTERIM_FILL_PIECE_B
 const _: () = assert!(INTERIM_FILL_PIECE_BYTES.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(OFFSETS_RESERVED / 2 >= ringlog_record::limits::BATCH_RECORDS_MAX as u64);
 const _: () = assert!(BACKGROUND_READ_BYTES <= BACKGROUND_IN_FLIGHT_BYTES_MAX);
+const _: () = assert!(READ_BYTES_AT_REST.is_multiple_of(BACKGROUND_READ_BYTES));
 const _: () = assert!((BACKGROUND_READ_BYTES as u64).is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(READ_AHEAD_BYTES_MIN <= DISK_READ_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MAX <= u32::MAX as u64);

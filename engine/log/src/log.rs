@@ -19,7 +19,7 @@ use crate::epochs::EpochCache;
 use crate::error::{AppendError, ChangeError, LogFailure, OpenError, ReadError};
 use crate::flush::GroupEnd;
 use crate::memory::MemoryState;
-use crate::next_file::NextFile;
+use crate::next_file::{NextFile, SpareFile};
 use crate::producers::Producers;
 use crate::read::{ReadData, ReadRequest, TimestampOffset};
 use crate::recovery::{self, RecoveryReport};
@@ -351,6 +351,9 @@ pub(crate) struct LogState {
     pub(crate) failure: Option<LogFailure>,
     pub(crate) checkpoint: CheckpointState,
     pub(crate) next: NextFile,
+    pub(crate) spare: SpareFile,
+    /// Rolls without a next file since the last one with it.
+    pub(crate) missed_rolls: u32,
 }
 
 impl LogState {

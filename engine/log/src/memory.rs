@@ -26,7 +26,7 @@ use crate::limits::{
 };
 use crate::log::{LogInner, LogState};
 use crate::names::{NEXT, NEXT_TEMPORARY};
-use crate::next_file::NextFile;
+use crate::next_file::{NextFile, SpareFile};
 use crate::omit::Step;
 use crate::retention::age;
 use crate::roll::create_first_segment;
@@ -215,9 +215,7 @@ impl LogInner {
 
     /// The checkpoint comes first: from then on the files are not needed, and are removed by recovery too.
     async fn move_to_memory(&self) -> Result<(), ChangeError> {
-        if let NextFile::Preparing { leisure, .. } = &self.state.borrow().next {
-            leisure.end();
-        }
+        self.state.borrow().hurry_spare();
         self.changed.wait(|| self.is_at_rest().then_some(())).await;
         self.await_checkpoint().await?;
         {
@@ -238,6 +236,7 @@ impl LogInner {
             let segment = segment_in_memory(log_end, &state.config);
             state.tail = Tail::new(log_end, 0, log_end, Vec::new());
             state.next = NextFile::Absent;
+            state.spare = SpareFile::Absent;
             std::mem::replace(&mut state.segments, BTreeMap::from([(log_end, segment)]))
         };
         self.env.cache.forget(&self.me);
@@ -280,6 +279,8 @@ impl LogInner {
         {
             let state = &mut *self.state.borrow_mut();
             state.memory = None;
+            state.next = NextFile::Absent;
+            state.spare = SpareFile::Absent;
             state.tail = Tail::new(base, 0, base, Vec::new());
             state.segments = BTreeMap::from([(base, segment)]);
             state.durable_end = base;

@@ -1,8 +1,12 @@
-//! The prepared file `next`: how it comes to be.
+//! The prepared file `next`, and the spare one: how they come to be.
 //!
-//! It is made under a temporary name off the data path, renamed, and its directory synced; then it is ready. The log
-//! rolls into it and writes to it under that name, and renames it to its base offset afterwards. Not before that
-//! rename is durable is another one prepared.
+//! A file is filled with zeros under a temporary name, off the data path; it is the **spare**. When there is no `next`, it
+//! becomes that: it is renamed, and its directory synced. The log rolls into `next` and writes to it under that name, and
+//! renames it to its base offset afterwards. Not before that rename is durable does another one get the name.
+//!
+//! The file of a segment that leaves becomes `next` too, and comes before a spare one that is still being filled. That one
+//! is filled to the end all the same, and is kept: a log that outruns the filling is short of files, and has one more from
+//! then on.
 
 use std::io;
 use std::path::Path;
@@ -18,7 +22,7 @@ use crate::bulk::Leisure;
 use crate::directory::Mode;
 use crate::error::FileError;
 use crate::limits::{PREPARATION_MS_MAX, PREPARATION_PATIENCE_MS, SEGMENT_BYTES_MIN};
-use crate::log::LogInner;
+use crate::log::{LogInner, LogState};
 use crate::names::{NEXT, NEXT_TEMPORARY};
 use crate::segment::Segment;
 
@@ -26,12 +30,8 @@ use crate::segment::Segment;
 pub(crate) enum NextFile {
     /// There is none.
     Absent,
-    /// It is being made.
-    Preparing {
-        leisure: Leisure,
-        /// Rolls that did not wait for it.
-        rolls: u32,
-    },
+    /// It is getting its name.
+    Publishing,
     /// It can be rolled into.
     Ready { file: File, len_bytes: u64 },
     /// It could not be made; tried again after the next roll.
@@ -40,38 +40,49 @@ pub(crate) enum NextFile {
     Unavailable,
 }
 
-impl NextFile {
-    /// It is being made from now on.
-    pub(crate) fn preparing(leisure: Leisure) -> Self {
-        Self::Preparing { leisure, rolls: 0 }
-    }
+/// The file that is made for later.
+pub(crate) enum SpareFile {
+    /// There is none.
+    Absent,
+    /// It is being filled.
+    Filling(Leisure),
+    /// It is there, so long, under its temporary name.
+    Filled(u64),
+}
 
-    /// How many rolls did not wait for it while it was being made.
-    pub(crate) fn missed_rolls(&self) -> u32 {
-        match self {
-            Self::Preparing { rolls, .. } => *rolls,
-            _ => 0,
-        }
-    }
-
-    /// Takes the file when it is ready and holds `needed_bytes`.
-    pub(crate) fn take(&mut self, needed_bytes: u64) -> Option<(File, u64)> {
-        match self {
-            Self::Ready { file, len_bytes } if *len_bytes >= needed_bytes => {
+impl LogState {
+    /// Takes the next file when it is ready and holds `needed_bytes`.
+    pub(crate) fn take_next(&mut self, needed_bytes: u64) -> Option<(File, u64)> {
+        match &self.next {
+            NextFile::Ready { file, len_bytes } if *len_bytes >= needed_bytes => {
                 let taken = (file.clone(), *len_bytes);
-                *self = Self::Absent;
+                self.next = NextFile::Absent;
+                self.missed_rolls = 0;
                 Some(taken)
             }
-            Self::Failed => {
-                *self = Self::Absent;
-                None
-            }
-            Self::Preparing { rolls, .. } => {
-                *rolls += 1;
+            NextFile::Failed => {
+                self.next = NextFile::Absent;
                 None
             }
             _ => None,
         }
+    }
+
+    /// Whether a file is being made, or getting its name.
+    pub(crate) fn next_is_coming(&self) -> bool {
+        matches!(self.next, NextFile::Publishing) || matches!(self.spare, SpareFile::Filling(_))
+    }
+
+    /// Has a file that is being filled ready as soon as may be.
+    pub(crate) fn hurry_spare(&self) {
+        if let SpareFile::Filling(leisure) = &self.spare {
+            leisure.end();
+        }
+    }
+
+    /// Whether a file may get the name of the next one. One that an unprepared segment waits for gets its own at once.
+    pub(crate) fn name_is_free(&self) -> bool {
+        !self.segments.values().any(Segment::is_named_next)
     }
 }
 
@@ -87,53 +98,120 @@ impl LogInner {
             return;
         }
         let Some(active) = state.active() else { return };
-        if let NextFile::Preparing { leisure, .. } = &state.next
-            && active.len_bytes >= active.capacity_bytes / 8 * 7
-        {
-            // It fills faster than it did.
-            leisure.end();
-        }
         if !matches!(state.next, NextFile::Absent)
             || active.len_bytes < active.capacity_bytes / 8
             || state.is_ended()
         {
             return;
         }
+        if active.len_bytes >= active.capacity_bytes / 8 * 7 {
+            // It may fill faster than it did.
+            state.hurry_spare();
+        }
         let left = time_to_fill(active, self.now_ms());
         let within = (left / 4 * 3).min(Duration::from_millis(PREPARATION_MS_MAX));
         let fills_fast = active.capacity_bytes > SEGMENT_BYTES_MIN && left <= SOON;
         let is_due = fills_fast || active.len_bytes >= active.capacity_bytes / 2;
-        // The name must be free; a file that an unprepared segment waits for gets its own at once.
-        if is_due && !state.segments.values().any(Segment::is_named_next) {
-            let len_bytes = state.config.file_bytes(active.capacity_bytes, 0);
-            let leisure = Leisure::new(within);
-            state.next = NextFile::preparing(leisure.clone());
-            self.spawn("prepare next file", move |log| {
-                log.prepare_next(len_bytes, leisure)
-            });
+        if !is_due {
+            return;
+        }
+        match state.spare {
+            SpareFile::Filling(_) => {}
+            SpareFile::Filled(_) => self.publish_spare(state),
+            SpareFile::Absent => {
+                let len_bytes = state.config.file_bytes(active.capacity_bytes, 0);
+                let leisure = Leisure::new(within);
+                state.spare = SpareFile::Filling(leisure.clone());
+                self.spawn("fill spare file", move |log| {
+                    log.fill_spare(len_bytes, leisure)
+                });
+            }
         }
     }
 
-    async fn prepare_next(self: Rc<Self>, len_bytes: u64, leisure: Leisure) {
-        let next = match self.try_prepare_next(len_bytes, leisure).await {
-            Ok(file) => {
-                self.env.counters.prepared_bytes.add(len_bytes);
-                NextFile::Ready { file, len_bytes }
+    async fn fill_spare(self: Rc<Self>, len_bytes: u64, leisure: Leisure) {
+        let filled = self.try_fill_spare(len_bytes, &leisure).await;
+        {
+            let state = &mut *self.state.borrow_mut();
+            match filled {
+                Ok(()) => {
+                    self.env.counters.prepared_bytes.add(len_bytes);
+                    state.spare = SpareFile::Filled(len_bytes);
+                    if matches!(state.next, NextFile::Absent) && !state.is_ended() {
+                        self.publish_spare(state);
+                    }
+                }
+                Err(error) => {
+                    state.spare = SpareFile::Absent;
+                    if matches!(state.next, NextFile::Absent) {
+                        state.next = unavailable(&error);
+                    }
+                }
             }
-            Err(error) if error.source.kind() == io::ErrorKind::Unsupported => {
-                NextFile::Unavailable
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the next segment file could not be prepared");
-                NextFile::Failed
-            }
-        };
-        self.state.borrow_mut().next = next;
+        }
         self.changed.notify();
     }
 
+    /// Makes the spare file the next one, if the name is free.
+    fn publish_spare(&self, state: &mut LogState) {
+        let SpareFile::Filled(len_bytes) = state.spare else {
+            return;
+        };
+        if !state.name_is_free() {
+            return;
+        }
+        state.spare = SpareFile::Absent;
+        state.next = NextFile::Publishing;
+        self.spawn("publish next file", move |log| async move {
+            let next = match log.try_publish_spare().await {
+                Ok(file) => NextFile::Ready { file, len_bytes },
+                Err(error) => unavailable(&error),
+            };
+            log.state.borrow_mut().next = next;
+            log.changed.notify();
+        });
+    }
+
+    async fn try_publish_spare(&self) -> Result<File, FileError> {
+        let (temporary, next) = (
+            self.directory.join(NEXT_TEMPORARY),
+            self.directory.join(NEXT),
+        );
+        self.directory.rename(&temporary, &next).await?;
+        self.directory.sync().await?;
+        self.directory.open(&next, Mode::Existing).await
+    }
+
+    async fn try_fill_spare(&self, len_bytes: u64, leisure: &Leisure) -> Result<(), FileError> {
+        let temporary = self.directory.join(NEXT_TEMPORARY);
+        let patience = Duration::from_millis(PREPARATION_PATIENCE_MS);
+        let filled = self.fill_anew(&temporary, len_bytes, leisure);
+        let filled = self.env.reactor.timeout(patience, filled).await;
+        filled
+            .unwrap_or_else(|Elapsed| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|error| FileError::new("prepare", &temporary, error))
+    }
+
+    /// Fills the temporary file, in the place of one that an earlier run or attempt has left there.
+    async fn fill_anew(
+        &self,
+        temporary: &Path,
+        len_bytes: u64,
+        leisure: &Leisure,
+    ) -> io::Result<()> {
+        let filled = self.fill_temporary(temporary, len_bytes, leisure).await;
+        if !matches!(&filled, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+            return filled;
+        }
+        self.directory
+            .remove(temporary)
+            .await
+            .map_err(|error| error.source)?;
+        self.fill_temporary(temporary, len_bytes, leisure).await
+    }
+
     /// Fills the temporary file; given up when the log ends, which waits for that.
-    async fn prepare_temporary(
+    async fn fill_temporary(
         &self,
         temporary: &Path,
         len_bytes: u64,
@@ -147,40 +225,15 @@ impl LogInner {
             Either::Right((result, _)) => result,
         }
     }
+}
 
-    /// As before, in the place of a file that an earlier run or attempt has left there.
-    async fn prepare_anew(
-        &self,
-        temporary: &Path,
-        len_bytes: u64,
-        leisure: &Leisure,
-    ) -> io::Result<()> {
-        let prepared = self.prepare_temporary(temporary, len_bytes, leisure).await;
-        if !matches!(&prepared, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
-            return prepared;
-        }
-        self.directory
-            .remove(temporary)
-            .await
-            .map_err(|error| error.source)?;
-        self.prepare_temporary(temporary, len_bytes, leisure).await
+/// What it means that no file could be prepared.
+fn unavailable(error: &FileError) -> NextFile {
+    if error.source.kind() == io::ErrorKind::Unsupported {
+        return NextFile::Unavailable;
     }
-
-    async fn try_prepare_next(&self, len_bytes: u64, leisure: Leisure) -> Result<File, FileError> {
-        let (temporary, next) = (
-            self.directory.join(NEXT_TEMPORARY),
-            self.directory.join(NEXT),
-        );
-        let patience = Duration::from_millis(PREPARATION_PATIENCE_MS);
-        let prepared = self.prepare_anew(&temporary, len_bytes, &leisure);
-        let prepared = self.env.reactor.timeout(patience, prepared).await;
-        prepared
-            .unwrap_or_else(|Elapsed| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| FileError::new("prepare", &temporary, error))?;
-        self.directory.rename(&temporary, &next).await?;
-        self.directory.sync().await?;
-        self.directory.open(&next, Mode::Existing).await
-    }
+    tracing::debug!(%error, "the next segment file could not be prepared");
+    NextFile::Failed
 }
 
 /// How long it takes until a segment is full, at the rate at which it filled so far.

@@ -27,7 +27,7 @@ use crate::env::LogEnv;
 use crate::error::{FileError, OpenError};
 use crate::log::LogState;
 use crate::names::{FileName, NEXT_TEMPORARY};
-use crate::next_file::NextFile;
+use crate::next_file::{NextFile, SpareFile};
 use crate::roll::create_first_segment;
 use crate::segment::Segment;
 use crate::tail::Tail;
@@ -178,6 +178,8 @@ pub(crate) async fn recover(
         failure: None,
         checkpoint,
         next,
+        spare: SpareFile::Absent,
+        missed_rolls: 0,
     };
     Ok((state, report))
 }

@@ -14,7 +14,6 @@
 
 use ringlog_reactor::{AlignedBuf, File};
 
-use crate::bulk::Leisure;
 use crate::directory::Mode;
 use crate::error::FileError;
 use crate::limits::{FLUSH_GROUP_BYTES_MAX, SCAN_BYTES};
@@ -35,8 +34,8 @@ impl LogInner {
             if !(self.env.space.has_room() && state.wants_recycled(segment)) {
                 return false;
             }
-            // Nobody else makes one meanwhile, and who closes the log waits.
-            state.next = NextFile::preparing(Leisure::default());
+            // Nobody else gets the name meanwhile, and who closes the log waits.
+            state.next = NextFile::Publishing;
         }
         let recycled = self.try_recycle(segment).await;
         let is_gone = recycled.is_ok();
@@ -48,7 +47,8 @@ impl LogInner {
             }
             Err(error) => {
                 tracing::debug!(%error, "a segment file could not be recycled");
-                NextFile::Failed
+                // A spare one may do.
+                NextFile::Absent
             }
         };
         self.changed.notify();
@@ -93,21 +93,24 @@ impl LogInner {
 }
 
 impl LogState {
-    /// Whether the log has no next file, and that of `segment` is as large as one that would be made, and nearly full.
+    /// Whether the log has no next file yet, and that of `segment` is as large as one that would be made, and nearly full.
     fn wants_recycled(&self, segment: &Segment) -> bool {
         let Some(active) = self.active() else {
             return false;
         };
         let is_wanted = match self.next {
             NextFile::Absent | NextFile::Failed | NextFile::Unavailable => true,
-            NextFile::Preparing { .. } | NextFile::Ready { .. } => false,
+            NextFile::Publishing | NextFile::Ready { .. } => false,
         };
         let wanted_bytes = self.config.file_bytes(active.capacity_bytes, 0);
         let unused_bytes = segment.capacity_bytes - block_ceil(segment.len_bytes);
         is_wanted
             && !self.is_ended()
+            // Who takes the log to memory removes the next file.
+            && self.memory.is_none()
+            && !self.is_moving
             && !self.is_without_space()
-            && self.segments.values().all(Segment::is_at_rest)
+            && self.name_is_free()
             // Whoever sealed it is done with it.
             && matches!(segment.file, SegmentFile::Closed)
             && segment.end <= self.log_start()

@@ -46,12 +46,13 @@ impl LogInner {
         let file_bytes = match &state.next {
             NextFile::Unavailable => state.config.file_bytes(active.capacity_bytes, len_bytes),
             // A durable write to a file that nobody prepared costs twice as much: it is left as soon as may be.
-            next => state.config.interim_file_bytes(
+            _ => state.config.interim_file_bytes(
                 active.capacity_bytes,
                 len_bytes,
-                next.missed_rolls(),
+                state.missed_rolls,
             ),
         };
+        state.missed_rolls += 1;
         self.roll(state, len_bytes, file_bytes);
         Ok(())
     }
@@ -61,7 +62,7 @@ impl LogInner {
     pub(crate) fn roll(&self, state: &mut LogState, needed_bytes: u64, file_bytes: u64) {
         let base = state.log_end;
         state.tail.roll(base);
-        let segment = match state.next.take(needed_bytes) {
+        let segment = match state.take_next(needed_bytes) {
             Some((file, len_bytes)) => {
                 self.env.counters.rolls_prepared.add(1);
                 Segment::new(

@@ -4,10 +4,14 @@ use std::rc::Weak;
 
 use ringlog_reactor::Instant;
 use ringlog_record::Offset;
+use smallvec::SmallVec;
 
 use super::window::{Reading, Window};
 use crate::log::LogInner;
 use crate::read::DiskPlan;
+
+/// Windows that are read ahead of a reader: one is waited for while the device reads the other.
+const WINDOWS_AHEAD: usize = 2;
 
 /// A reader of a log that went from one fetch to the next.
 pub(crate) struct Stream {
@@ -16,14 +20,51 @@ pub(crate) struct Stream {
     /// What its next fetch asks for, and where that lies in the segment.
     pub(crate) offset: Offset,
     pub(crate) position: u64,
-    ahead: Option<Ahead>,
+    /// In the order of the file; the first one holds `position`.
+    ahead: SmallVec<[Ahead; WINDOWS_AHEAD]>,
     pub(super) used: Instant,
 }
 
-/// What a reader will ask for next.
-enum Ahead {
+/// What a reader will ask for.
+pub(crate) enum Ahead {
     Read(Window),
     Reading(Reading),
+}
+
+impl Ahead {
+    /// Positions in the file of what it holds, or will.
+    fn span(&self) -> (u64, u64) {
+        match self {
+            Self::Read(window) => (window.start, window.end()),
+            Self::Reading(reading) => (reading.start, reading.end),
+        }
+    }
+
+    /// Whether it holds what begins at `position`, and `bytes` of it.
+    pub(crate) fn holds(&self, position: u64, bytes: usize) -> bool {
+        let (start, end) = self.span();
+        start <= position && position + bytes as u64 <= end
+    }
+
+    /// Once it is there. Nothing when that failed: whoever needs it reads it and sees for itself.
+    async fn window(self) -> Option<Window> {
+        match self {
+            Self::Read(window) => Some(window),
+            Self::Reading(reading) => reading
+                .window()
+                .await
+                .inspect_err(|error| tracing::debug!(%error, "reading ahead failed"))
+                .ok(),
+        }
+    }
+
+    /// Whether dropping it gives memory back now.
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::Read(_) => true,
+            Self::Reading(reading) => reading.is_finished(),
+        }
+    }
 }
 
 impl Stream {
@@ -38,7 +79,7 @@ impl Stream {
             segment,
             offset,
             position,
-            ahead: None,
+            ahead: SmallVec::new(),
             used: Instant::default(),
         }
     }
@@ -47,34 +88,51 @@ impl Stream {
         self.offset == offset && self.segment == segment && self.log.ptr_eq(log)
     }
 
-    /// Keeps a window that holds what comes next.
-    pub(crate) fn keep(&mut self, window: Window) {
-        self.ahead = Some(Ahead::Read(window));
+    /// Keeps what holds what comes next, or what lies behind that.
+    pub(crate) fn keep(&mut self, ahead: Ahead) {
+        self.ahead.push(ahead);
     }
 
-    /// Begins to read what comes next, if there is memory for it.
+    /// Begins to read what comes next and is not read ahead yet, if there is memory for it: from where the next fetch will
+    /// begin, `wanted` bytes, and as many behind them.
     pub(crate) fn read_ahead(&mut self, log: &LogInner, next: &DiskPlan, wanted: usize) {
-        self.ahead = log.begin_read_ahead(next, wanted).map(Ahead::Reading);
-    }
-
-    /// What was read ahead, once it is there. Nothing when that failed: whoever needs it reads it and sees for itself.
-    pub(crate) async fn window_ahead(self) -> Option<Window> {
-        match self.ahead? {
-            Ahead::Read(window) => Some(window),
-            Ahead::Reading(reading) => reading
-                .window()
-                .await
-                .inspect_err(|error| tracing::debug!(%error, "reading ahead failed"))
-                .ok(),
+        if self.ahead.is_empty() {
+            let reading = log.begin_read_ahead(next, wanted);
+            self.ahead.extend(reading.map(Ahead::Reading));
+        }
+        let Some(first) = self.ahead.first() else {
+            return;
+        };
+        if self.ahead.len() < WINDOWS_AHEAD {
+            let (_, end) = first.span();
+            // A second window of one reader takes neither the place of the first one of another, nor the device from those
+            // who write.
+            let reading = log
+                .plan_behind(next.segment, end)
+                .filter(|plan| plan.position > next.position)
+                .filter(|_| log.env.cold.has_plenty() && log.env.is_at_rest())
+                .and_then(|plan| log.begin_read_ahead(&plan, wanted));
+            self.ahead.extend(reading.map(Ahead::Reading));
         }
     }
 
-    /// Lets go of what was read ahead, unless it is still under way: that would free nothing yet.
-    pub(super) fn give_up(&mut self) -> Option<()> {
-        let is_read = match self.ahead.as_ref()? {
-            Ahead::Read(_) => true,
-            Ahead::Reading(reading) => reading.is_finished(),
+    /// What was read ahead: the window that comes next, once it is there, and what lies behind it.
+    pub(crate) async fn windows(self) -> (Option<Window>, Option<Ahead>) {
+        let mut ahead = self.ahead.into_iter();
+        let (first, behind) = (ahead.next(), ahead.next());
+        let window = match first {
+            Some(first) => first.window().await,
+            None => None,
         };
-        is_read.then(|| self.ahead = None)
+        (window, behind)
+    }
+
+    /// Lets go of a window that was read ahead, the last one first, unless it is still under way: that would free nothing
+    /// yet.
+    pub(super) fn give_up(&mut self) -> Option<()> {
+        let last = self.ahead.iter().rposition(Ahead::is_finished)?;
+        // What lies behind it is of no use without it.
+        self.ahead.truncate(last);
+        Some(())
     }
 }

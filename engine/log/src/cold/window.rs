@@ -8,9 +8,9 @@ use bytes::Bytes;
 use ringlog_reactor::{AlignedBuf, File, Share, Task};
 use ringlog_record::batch::BatchError;
 
-use super::ColdReads;
+use crate::env::LogEnv;
 use crate::error::{FileError, ReadError};
-use crate::limits::BACKGROUND_READ_BYTES;
+use crate::limits::{BACKGROUND_READ_BYTES, READ_BYTES_AT_REST};
 use crate::log::LogInner;
 use crate::read::DiskPlan;
 
@@ -24,6 +24,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Position behind the last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
     pub(crate) fn is_read_ahead(&self) -> bool {
         self.memory.is_some()
     }
@@ -32,6 +37,9 @@ impl Window {
 /// A window that is being read. Who loses interest drops it; the piece that is under way goes on, and keeps its memory
 /// and its place at the device, and the others are not read.
 pub(crate) struct Reading {
+    /// Positions of what it will hold.
+    pub(super) start: u64,
+    pub(super) end: u64,
     task: Option<Task<Result<Window, ReadError>>>,
     is_wanted: Rc<Cell<bool>>,
 }
@@ -96,11 +104,12 @@ impl LogInner {
         let is_wanted = Rc::new(Cell::new(true));
         let wanted = Rc::clone(&is_wanted);
         let plan = plan.clone();
+        let (start, _) = plan.blocks(len);
+        let end = plan.data_end.min(start + len as u64);
         let task = self.me.upgrade().map(|log| {
             let reading = async move {
                 let file = log.file_of(&plan).await?;
-                let (start, _) = plan.blocks(len);
-                let (read, buf) = fill(&log.env.cold, &file, start, (buf, len), &wanted).await;
+                let (read, buf) = fill(&log.env, &file, start, (buf, len), &wanted).await;
                 let read = read.map_err(|error| FileError::new("read", &plan.path, error))?;
                 let data_len = usize::try_from(plan.data_end - start).unwrap_or(usize::MAX);
                 if read < len.min(data_len) {
@@ -124,13 +133,19 @@ impl LogInner {
             };
             self.env.reactor.spawn("cold read", reading)
         });
-        Reading { task, is_wanted }
+        Reading {
+            start,
+            end,
+            task,
+            is_wanted,
+        }
     }
 }
 
-/// Reads `len` bytes at `start`, each piece when it is its turn.
+/// Reads `len` bytes at `start`, each piece when it is its turn. While nothing is written, pieces are larger: they cost
+/// less, and nobody waits behind them.
 async fn fill(
-    cold: &ColdReads,
+    env: &LogEnv,
     file: &File,
     start: u64,
     (mut buf, len): (AlignedBuf, usize),
@@ -138,8 +153,17 @@ async fn fill(
 ) -> (io::Result<usize>, AlignedBuf) {
     let mut at = 0;
     while at < len {
-        let end = len.min(at + BACKGROUND_READ_BYTES);
-        let _turn = cold.0.in_flight.take(end - at).await;
+        let _turn = env
+            .cold
+            .0
+            .in_flight
+            .take((len - at).min(BACKGROUND_READ_BYTES))
+            .await;
+        let piece_bytes = match env.is_at_rest() {
+            true => READ_BYTES_AT_REST,
+            false => BACKGROUND_READ_BYTES,
+        };
+        let end = len.min(at + piece_bytes);
         if !is_wanted.get() {
             return (Err(io::ErrorKind::Interrupted.into()), buf);
         }

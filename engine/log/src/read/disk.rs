@@ -7,11 +7,13 @@ use ringlog_record::Offset;
 use ringlog_record::batch::{BatchError, BatchView};
 
 use super::{ReadData, ReadRequest, Selection, Slices};
-use crate::cold::{Stream, Window};
+use crate::cold::{Ahead, Stream, Window};
 use crate::directory::Mode;
 use crate::epochs::EpochCache;
 use crate::error::{BatchProblem, ReadError};
-use crate::limits::{DISK_READ_BYTES_MAX, INDEX_INTERVAL_BYTES, READ_AHEAD_BYTES_MIN, SCAN_BYTES};
+use crate::limits::{
+    BLOCK_BYTES, DISK_READ_BYTES_MAX, INDEX_INTERVAL_BYTES, READ_AHEAD_BYTES_MIN, SCAN_BYTES,
+};
 use crate::log::LogInner;
 use crate::omit::Step;
 use crate::segment::{Segment, SegmentFile};
@@ -89,11 +91,11 @@ impl LogInner {
         let cold = &self.env.cold;
         let stream = cold.take_stream(&self.me, plan.segment, request.offset);
         let goes_on = stream.is_some();
-        let mut window = None;
+        let (mut window, mut behind) = (None, None);
         if let Some(stream) = stream {
             // It knows to the byte what the index knows only roughly.
             (plan.position, plan.offset) = (stream.position, stream.offset);
-            window = stream.window_ahead().await;
+            (window, behind) = stream.windows().await;
             if window.is_some() {
                 self.env.counters.reads_from_read_ahead.add(1);
             }
@@ -122,29 +124,64 @@ impl LogInner {
             }
             let slices = Slices::from([window.bytes.slice(found.range.clone())]);
             let taken_bytes = bytes.max(request.max_bytes.min(DISK_READ_BYTES_MAX));
-            self.expect_next(&plan, &found, goes_on.then_some((window, taken_bytes)));
+            let going_on = goes_on.then_some(GoingOn {
+                window,
+                behind,
+                taken_bytes,
+            });
+            self.expect_next(&plan, &found, going_on);
             return Ok(ReadData { slices, bytes });
         }
     }
 
-    /// Remembers where a reader goes on. For one that has gone on before, the next window is read ahead, unless the one
-    /// that it has holds more.
-    fn expect_next(&self, plan: &DiskPlan, found: &Selected, going_on: Option<(Window, usize)>) {
+    /// Remembers where a reader goes on. For one that has gone on before, the next windows are read ahead, as far as they
+    /// are not there.
+    fn expect_next(&self, plan: &DiskPlan, found: &Selected, going_on: Option<GoingOn>) {
         let Some(next) = self.plan_next(plan, found) else {
             return;
         };
         let mut stream = Stream::new(&self.me, next.segment, next.offset, next.position);
-        if let Some((window, taken_bytes)) = going_on {
-            let has_more = found.needed_bytes == 0 && next.segment == plan.segment;
-            if has_more && window.is_read_ahead() {
-                stream.keep(window);
-            } else {
-                drop(window);
-                let wanted = taken_bytes.max(READ_AHEAD_BYTES_MIN);
-                stream.read_ahead(self, &next, wanted);
-            }
+        if let Some(going_on) = going_on {
+            let GoingOn {
+                window,
+                behind,
+                taken_bytes,
+            } = going_on;
+            let holds = |ahead: &Ahead, bytes: usize| {
+                next.segment == plan.segment && ahead.holds(next.position, bytes)
+            };
+            let needed_bytes = found.needed_bytes.max(1);
+            let window = window.is_read_ahead().then_some(Ahead::Read(window));
+            // What little is left of a window would make an answer of its own, where another one holds as much and more.
+            let enough_bytes = match &behind {
+                Some(behind) if holds(behind, needed_bytes) => needed_bytes.max(taken_bytes / 2),
+                _ => needed_bytes,
+            };
+            let window = window.filter(|window| holds(window, enough_bytes));
+            let behind = behind.filter(|behind| window.is_some() || holds(behind, needed_bytes));
+            [window, behind]
+                .into_iter()
+                .flatten()
+                .for_each(|ahead| stream.keep(ahead));
+            let wanted = taken_bytes.max(READ_AHEAD_BYTES_MIN);
+            stream.read_ahead(self, &next, wanted);
         }
         self.env.cold.remember(&self.env.reactor, stream);
+    }
+
+    /// Where to go on behind a window of a segment that ends at `end`: the last batch that the index knows to begin in it,
+    /// which need not be whole there. Nothing when the window holds all there is.
+    pub(crate) fn plan_behind(&self, segment: Offset, end: u64) -> Option<DiskPlan> {
+        let state = self.state.borrow();
+        let segment = state.segments.get(&segment)?;
+        if end >= segment.durable_bytes || state.is_ended() {
+            return None;
+        }
+        // Within the last block what was wanted may have ended.
+        let entry = segment
+            .index
+            .at_or_before_position(end.saturating_sub(BLOCK_BYTES))?;
+        Some(self.disk_plan(segment, (entry.offset, entry.position)))
     }
 
     /// Where what follows lies on disk; nothing when the reader has come to what is in memory.
@@ -161,6 +198,16 @@ impl LogInner {
         };
         (place.1 < segment.durable_bytes).then(|| self.disk_plan(segment, place))
     }
+}
+
+/// What a reader that goes on has.
+struct GoingOn {
+    /// What it has just been given a part of.
+    window: Window,
+    /// What was read ahead behind that.
+    behind: Option<Ahead>,
+    /// What it takes at a time.
+    taken_bytes: usize,
 }
 
 /// What a piece of a file holds of what is wanted.

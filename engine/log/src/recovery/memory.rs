@@ -13,7 +13,7 @@ use crate::error::OpenError;
 use crate::log::LogState;
 use crate::memory::{MemoryState, segment_in_memory};
 use crate::names::{FileName, NEXT, NEXT_TEMPORARY};
-use crate::next_file::NextFile;
+use crate::next_file::{NextFile, SpareFile};
 use crate::producers::Producers;
 use crate::roll::create_first_segment;
 use crate::tail::Tail;
@@ -115,6 +115,8 @@ pub(super) async fn recover(
         failure: None,
         checkpoint,
         next: NextFile::Absent,
+        spare: SpareFile::Absent,
+        missed_rolls: 0,
     };
     Ok((state, report))
 }

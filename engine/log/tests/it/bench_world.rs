@@ -213,16 +213,14 @@ pub(crate) async fn read_all_batches(log: &Log) -> Vec<BatchPlace> {
 
 /// An environment in which nobody prepares files.
 pub(crate) fn env_without_bulk(reactor: &Reactor) -> LogEnv {
-    LogEnv::new(
-        reactor.clone(),
-        Rc::new(NoBulkFiles),
-        CacheBudget::new(4 << 20),
-        SpaceGauge::new(),
-    )
+    env_with(reactor, Rc::new(NoBulkFiles), 4 << 20)
 }
 
 pub(crate) fn env(reactor: &Reactor, cache_bytes: usize) -> LogEnv {
-    let bulk = Rc::new(Bulk(reactor.clone()));
+    env_with(reactor, Rc::new(Bulk(reactor.clone())), cache_bytes)
+}
+
+pub(crate) fn env_with(reactor: &Reactor, bulk: Rc<dyn BulkFiles>, cache_bytes: usize) -> LogEnv {
     LogEnv::new(
         reactor.clone(),
         bulk,

@@ -94,6 +94,47 @@ fn reading_ahead_gives_the_same_bytes() {
 }
 
 #[test]
+fn a_reader_that_goes_on_has_two_windows_ahead_of_it() {
+    World::new(7).run(|shared| async move {
+        let env = cold(&shared, 16 << 20);
+        let log = filled(&env, RECORDS).await;
+        // Nobody writes any more.
+        env.reactor.sleep(Duration::from_secs(2)).await;
+        let (bytes, mut offset) = (300_000, 0);
+        for fetch in 0..12 {
+            let data = read(&log, offset, bytes).await;
+            offset = last_of(&data);
+            // Each but the first two, and those that begin in another segment, finds the window of its own begun when
+            // the one before it was answered.
+            let ahead = env.cold.read_ahead_bytes();
+            assert!(fetch == 0 || ahead <= 3 * (512 << 10), "{ahead}");
+            env.reactor.sleep(Duration::from_millis(20)).await;
+        }
+        assert!(env.counters.reads_from_read_ahead.get() >= 9);
+        // Little is read twice.
+        let windows = env.counters.reads_ahead.get();
+        assert!(windows <= 18, "{windows}");
+    });
+}
+
+/// Of windows of 256 KiB a third is left when such a reader has taken what it wants.
+#[test]
+fn little_is_read_twice_whatever_a_reader_takes_at_a_time() {
+    for bytes in [20_000, 120_000, 200_000, 240_000, 262_144, 500_000] {
+        World::new(8).run(move |shared| async move {
+            let env = cold(&shared, 16 << 20);
+            let log = filled(&env, RECORDS).await;
+            let all = bytes_of(&log, bytes).await.len() as u64;
+            let windows = env.counters.reads_ahead.get();
+            let window_bytes = bytes.max(256 << 10) as u64;
+            // A window of its own for each piece, the overlap of two, and those that a change of segments makes useless.
+            let most = all / window_bytes * 3 / 2 + 4 * log.segment_count() as u64;
+            assert!(windows <= most, "{bytes}: {windows} of {most}");
+        });
+    }
+}
+
+#[test]
 fn a_reader_that_jumps_about_has_nothing_read_ahead() {
     World::new(2).run(|shared| async move {
         let env = cold(&shared, READ_AHEAD_BYTES);

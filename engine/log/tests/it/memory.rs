@@ -9,8 +9,8 @@ use ringlog_reactor::sim::{CrashKind, FaultyOp};
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::bench_world::{
-    DIRECTORY, World, append_numbered, batch, check_numbered, numbered_value, open, open_with,
-    read_values,
+    DIRECTORY, World, append_numbered, batch, check_numbered, env_without_bulk, numbered_value,
+    open, open_with, read_values,
 };
 
 const EPOCH: LeaderEpoch = LeaderEpoch::new(1);
@@ -405,6 +405,78 @@ fn a_crash_at_any_time_of_a_move_loses_nothing_that_was_promised() {
             log.begin_epoch(epoch).await.unwrap();
             append_numbered(&env, &log, end + 5, 1_000, epoch.get()).await;
             check_numbered(&log, start, 1_000, 1 << 20).await;
+        });
+    }
+}
+
+/// Segments of 1 MiB, on the device or in memory.
+fn small_segments(durability: Durability) -> LogConfig {
+    LogConfig {
+        durability,
+        segment_bytes: 1 << 20,
+        retention_bytes: (durability == Durability::Memory).then_some(2 << 20),
+        ..LogConfig::default()
+    }
+}
+
+/// Appends until so many segments are there, and all of it is durable.
+async fn fill_segments(env: &LogEnv, log: &Log, segments: usize) {
+    while log.segment_count() < segments {
+        let end = log.log_end().get() + 50;
+        append_numbered(env, log, end, 9_000, 1).await;
+        log.flush().await.unwrap();
+    }
+    env.reactor.sleep(Duration::from_millis(50)).await;
+}
+
+/// A file that is taken for the next one of a log that is about to have none would be written to after its removal.
+#[test]
+fn a_file_is_not_recycled_while_its_log_goes_to_memory() {
+    for step in 0..100_u64 {
+        let world = World::new(step);
+        let faults = world.faults();
+        let durable = world.run(move |shared| async move {
+            // Files that leave are wanted, since none are made.
+            let env = env_without_bulk(&shared.reactor);
+            let aging = LogConfig {
+                segment_ms: 1_000,
+                ..small_segments(Durability::Sync)
+            };
+            let (log, _) = open_with(&env, aging).await;
+            log.begin_epoch(EPOCH).await.unwrap();
+            append_numbered(&env, &log, 20, 1_000, 1).await;
+            log.flush().await.unwrap();
+            env.reactor.sleep(Duration::from_secs(2)).await;
+            log.apply_retention().await.unwrap();
+            // Of the two segments that leave, the first is too short to be used again.
+            log.set_config(small_segments(Durability::Sync));
+            fill_segments(&env, &log, 3).await;
+            faults.delay_always(FaultyOp::Rename, DIRECTORY, Duration::from_millis(1));
+            log.set_config(small_segments(Durability::Memory));
+            let (leaving, end) = (log.clone(), log.log_end());
+            let deleting = env.reactor.spawn("delete", async move {
+                leaving.delete_records(end).await.unwrap();
+            });
+            env.reactor.sleep(Duration::from_micros(step * 100)).await;
+            log.apply_retention().await.unwrap();
+            deleting.await;
+            env.reactor.sleep(Duration::from_millis(50)).await;
+            assert_eq!(log.durability(), Durability::Memory, "step {step}");
+            faults.clear();
+
+            log.set_config(small_segments(Durability::Sync));
+            assert!(log.settle_medium().await.unwrap());
+            fill_segments(&env, &log, 3).await;
+            log.flush().await.unwrap();
+            assert_eq!(log.failure(), None, "step {step}");
+            log.durable_end()
+        });
+        world.lose_power();
+        world.run(move |env| async move {
+            let (log, report) = open_with(&env, small_segments(Durability::Sync)).await;
+            assert!(report.log_end >= durable, "step {step}");
+            let log_start = log.log_start().get();
+            check_numbered(&log, log_start, 9_000, 1 << 20).await;
         });
     }
 }

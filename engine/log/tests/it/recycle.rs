@@ -1,17 +1,21 @@
 //! Files that retention takes leave as the next ones of their log, with what they held still in them.
 
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
 use ringlog_log::inspect::{Severity, verify_directory};
-use ringlog_log::{Log, LogConfig, LogEnv, OpenError, ReadError, ReadRequest};
+use ringlog_log::{BulkFiles, Leisure, Log, LogConfig, LogEnv, OpenError, ReadError, ReadRequest};
+use ringlog_reactor::Reactor;
 use ringlog_reactor::sim::FaultyOp;
 use ringlog_record::batch::stamp;
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::bench_world::{
-    DIRECTORY, World, append_numbered, batch, check_numbered, env_without_bulk, numbered_value,
-    open_with, read_values, segment_file, try_open,
+    Bulk, DIRECTORY, World, append_numbered, batch, check_numbered, env_with, env_without_bulk,
+    numbered_value, open_with, read_values, segment_file, try_open,
 };
 
 const LEN_MAX: usize = 9_000;
@@ -78,6 +82,47 @@ fn files_are_recycled_where_nobody_prepares_them() {
         let unprepared = env.counters.rolls_unprepared.get();
         append_steadily(&env, &log, 2_000, 0).await;
         assert_eq!(env.counters.rolls_unprepared.get(), unprepared);
+        check(&log).await;
+    });
+}
+
+/// Makes no file within any time that a test has.
+struct Endless(Reactor);
+
+impl BulkFiles for Endless {
+    fn prepare(
+        &self,
+        path: PathBuf,
+        len_bytes: u64,
+        _leisure: Leisure,
+    ) -> LocalBoxFuture<'static, std::io::Result<()>> {
+        let reactor = self.0.clone();
+        let leisure = Leisure::new(Duration::from_secs(86_400));
+        Box::pin(async move { Bulk(reactor).prepare(path, len_bytes, leisure).await })
+    }
+}
+
+/// A log that fills segments faster than files are made: one is being made whenever another leaves.
+#[test]
+fn a_file_that_leaves_comes_before_one_that_is_being_made() {
+    let world = World::new(3);
+    world.run(|shared| async move {
+        let endless = Rc::new(Endless(shared.reactor.clone()));
+        let env = env_with(&shared.reactor, endless, 4 << 20);
+        let (log, _) = open_with(&env, retaining()).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        append_steadily(&env, &log, 2_000, 1).await;
+        let counters = &env.counters;
+        assert!(counters.files_recycled.get() > 0);
+        let unprepared = counters.rolls_unprepared.get();
+        append_steadily(&env, &log, 2_000, 1).await;
+        assert_eq!(counters.rolls_unprepared.get(), unprepared);
+        check(&log).await;
+        log.close().await.unwrap();
+    });
+    world.run(|env| async move {
+        let (log, report) = open_with(&env, retaining()).await;
+        assert!(report.is_clean);
         check(&log).await;
     });
 }
