@@ -51,7 +51,7 @@ macro_rules! ask {
     ($asked:expr, $response:ident) => {{
         let (connection, frame) = $asked.await?;
         let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
+        let body = frame.body();
         $response::decode(body).map_err(ClientError::decode(address))
     }};
 }
@@ -375,7 +375,7 @@ impl Admin {
             let timeout = self.client.config().request_timeout;
             let frame = connection.call(&request, Vec::new(), timeout).await?;
             let address = connection.address();
-            let body = frame.body().map_err(ClientError::frame(address))?;
+            let body = frame.body();
             let response =
                 ListOffsetsResponse::decode(body).map_err(ClientError::decode(address))?;
             listed.extend(response.partitions);
@@ -456,7 +456,7 @@ impl Admin {
         let timeout = self.client.config().request_timeout;
         let frame = connection.call(&request, Vec::new(), timeout).await?;
         let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
+        let body = frame.body();
         let response = DeleteRecordsResponse::decode(body).map_err(ClientError::decode(address))?;
         let deleted = response.partitions.into_iter().next();
         let deleted = deleted.ok_or_else(|| ClientError::bad_answer(address, "it is empty"))?;

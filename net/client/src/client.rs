@@ -180,7 +180,11 @@ impl Client {
     }
 
     /// Where the leader of a partition is.
-    pub(crate) fn leader_address(
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NoLeader`] when it has none, or one whose address is not known.
+    pub fn leader_address(
         &self,
         topic: &str,
         partition: &PartitionInfo,
@@ -322,11 +326,8 @@ impl Client {
         let asked = Instant::now();
         let request = MetadataRequest { topics };
         let (connection, frame) = self.ask(&request).await?;
-        let body = frame
-            .body()
-            .map_err(ClientError::frame(connection.address()))?;
-        let response =
-            MetadataResponse::decode(body).map_err(ClientError::decode(connection.address()))?;
+        let response = MetadataResponse::decode(frame.body());
+        let response = response.map_err(ClientError::decode(connection.address()))?;
         let mut known = self.known();
         let brokers = response.brokers.into_iter();
         known.brokers = brokers.map(|one| (one.broker, one.address)).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringlog_record::batch::BatchError;
 use ringlog_record::{Offset, PartitionIndex};
-use ringlog_wire::{DecodeError, EncodeError, ErrorCode, FrameError, VersionRange};
+use ringlog_wire::{DecodeError, EncodeError, ErrorCode, VersionRange};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -137,10 +137,6 @@ impl ClientError {
     }
 
     pub(crate) fn decode(address: &str) -> impl Fn(DecodeError) -> Self {
-        move |error| Self::bad_answer(address, error)
-    }
-
-    pub(crate) fn frame(address: &str) -> impl Fn(FrameError) -> Self {
         move |error| Self::bad_answer(address, error)
     }
 

@@ -72,7 +72,7 @@ impl GroupOffsets {
         };
         let (connection, frame) = self.client.ask_coordinator(&request).await?;
         let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
+        let body = frame.body();
         let response = OffsetCommitResponse::decode(body).map_err(ClientError::decode(address))?;
         if response.partitions.len() != offsets.len() {
             return Err(ClientError::bad_answer(
@@ -118,7 +118,7 @@ impl GroupOffsets {
         };
         let (connection, frame) = self.client.ask_coordinator(&request).await?;
         let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
+        let body = frame.body();
         let response = OffsetFetchResponse::decode(body).map_err(ClientError::decode(address))?;
         if count.is_some_and(|count| count != response.partitions.len()) {
             return Err(ClientError::bad_answer(

@@ -157,7 +157,7 @@ pub(crate) async fn fetch_once(
     let answer = connection.call(&draft, Vec::new(), max_wait + ANSWER_GRACE);
     let frame = answer.await?;
     let address = connection.address();
-    let body = frame.body().map_err(ClientError::frame(address))?;
+    let body = frame.body();
     let response = FetchResponse::decode(body).map_err(ClientError::decode(address))?;
     let found = response.slices().find(|(one, _)| one.id == id);
     let (found, range) =
@@ -226,7 +226,7 @@ impl BegunProduce {
         };
         let address = call.address();
         let frame = call.answer().await?;
-        let body = frame.body().map_err(ClientError::frame(&address))?;
+        let body = frame.body();
         let response = ProduceResponse::decode(body).map_err(ClientError::decode(&address))?;
         let produced = response.partitions().find(|one| one.id == id);
         let produced = produced

@@ -248,7 +248,7 @@ impl Shared {
         }
         let (connection, frame) = self.client.ask(&InitProducerRequest).await?;
         let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
+        let body = frame.body();
         let response = InitProducerResponse::decode(body).map_err(ClientError::decode(address))?;
         let made = (response.producer_id, response.producer_epoch);
         *identity = Some(made);

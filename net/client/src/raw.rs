@@ -204,7 +204,7 @@ impl RawClient {
         let call = connection.call(&draft, slices, timeout + ANSWER_GRACE);
         let frame = call.await?;
         let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
+        let body = frame.body();
         let response = ProduceResponse::decode(body).map_err(ClientError::decode(address))?;
         let produced: HashMap<_, _> = response.partitions().map(|one| (one.id, one)).collect();
         let appended = parts.iter().map(|part| {
@@ -365,7 +365,7 @@ fn taken_apart(
     frame: &Frame,
     address: &str,
 ) -> Result<HashMap<TopicPartition, RawFetched>, ClientError> {
-    let body = frame.body().map_err(ClientError::frame(address))?;
+    let body = frame.body();
     let response = FetchResponse::decode(body).map_err(ClientError::decode(address))?;
     let fetched = response.slices().map(|(one, range)| {
         let outcome = check(one.error, one.message).map(|()| frame.payload.slice(range));

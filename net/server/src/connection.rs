@@ -26,7 +26,7 @@ pub(crate) use self::held::Held;
 pub(crate) use self::hello::SOFTWARE;
 use self::outbox::Outbox;
 use self::produces::Produces;
-use self::reader::{FrameReader, ReadError};
+use self::reader::{FrameReader, ReadError, Received};
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::handlers::{self, Begun, Ended, Request, Response, Session};
@@ -189,13 +189,22 @@ async fn read(connection: &Rc<Connection>, stream: &TcpStream) -> Result<(), Rea
     let mut reader = FrameReader::new(shard, stream, held);
     let mut begun = 0_usize;
     loop {
-        held.during(&shard.reactor, connection.room()).await;
-        let request = {
-            let cut = connection.cut_came.wait(|| connection.cut.get());
-            match select(pin!(reader.next()), pin!(cut)).await {
-                Either::Left((next, _)) => next,
-                Either::Right(_) => return Ok(()),
+        if !connection.has_room() {
+            held.during(&shard.reactor, connection.room()).await;
+        }
+        if connection.cut.get().is_some() {
+            return Ok(());
+        }
+        let request = match reader.next_received() {
+            Ok(Received::Whole(request)) => Ok(Some(request)),
+            Ok(_) => {
+                let cut = connection.cut_came.wait(|| connection.cut.get());
+                match select(pin!(reader.next()), pin!(cut)).await {
+                    Either::Left((next, _)) => next,
+                    Either::Right(_) => return Ok(()),
+                }
             }
+            Err(error) => Err(error),
         };
         match request {
             Ok(Some(request)) => {
@@ -265,6 +274,12 @@ impl Connection {
         }
     }
 
+    /// Whether another request may begin.
+    fn has_room(&self) -> bool {
+        let all_bytes_max = self.session.shard.outboxes_bytes_max;
+        self.in_flight.get() < REQUESTS_IN_FLIGHT_MAX && self.outbox.has_room(all_bytes_max)
+    }
+
     /// Waits until another request may begin.
     async fn room(&self) {
         self.answered
@@ -313,9 +328,9 @@ impl Connection {
     /// A request has come to its end.
     fn end(&self, api: Api, header: &FrameHeader, received: Instant, ended: Ended) {
         let shard = &self.session.shard;
-        let now = shard.reactor.now();
-        self.active.set(now);
         let Ended { outcome, notes } = ended;
+        let now = notes.ended.unwrap_or_else(|| shard.reactor.now());
+        self.active.set(now);
         let error = outcome
             .as_ref()
             .map_or_else(|failure| failure.code, |_| ErrorCode::None);

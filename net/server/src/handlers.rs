@@ -31,7 +31,7 @@ use ringlog_log::Slices;
 use ringlog_reactor::Instant;
 use ringlog_record::TopicPartition;
 use ringlog_shard::{Budget, Share};
-use ringlog_wire::{Api, Body, ErrorCode, FrameError, FrameHeader, Message, ProduceReceipt, frame};
+use ringlog_wire::{Api, Body, CheckedHead, ErrorCode, FrameHeader, Message, ProduceReceipt};
 use smallvec::SmallVec;
 
 pub(crate) use self::produce::Produce;
@@ -41,12 +41,12 @@ use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::shard::Shard;
 
-/// A frame as it came in; header and body have passed the checksum.
+/// A frame as it came in.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) header: FrameHeader,
     /// Header and body.
-    pub(crate) head: Bytes,
+    pub(crate) head: CheckedHead,
     /// What follows the body.
     pub(crate) payload: Bytes,
     /// When its last byte had come in.
@@ -57,10 +57,8 @@ pub(crate) struct Request {
 
 impl Request {
     /// The body, for the `decode` of its message.
-    pub(crate) fn body(&self) -> Result<Body<'_>, Failure> {
-        frame::parse(&self.head)
-            .map(|(_, body)| body)
-            .map_err(|error: FrameError| Failure::new(error.error_code(), error))
+    pub(crate) fn body(&self) -> Body<'_> {
+        self.head.body()
     }
 }
 
@@ -116,6 +114,8 @@ pub(crate) struct Notes {
     pub(crate) stages: Option<ProduceReceipt>,
     /// How long it was parked because there was nothing for it.
     pub(crate) parked: Duration,
+    /// When it ended, if that is known.
+    pub(crate) ended: Option<Instant>,
 }
 
 /// A request that goes on by itself.

@@ -22,6 +22,7 @@
 //! [`ErrorResponse`](crate::ErrorResponse)); other bits are zero and ignored. `version` is the one agreed in
 //! hello; hello itself carries 1.
 
+use bytes::Bytes;
 use thiserror::Error;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -328,6 +329,34 @@ pub fn parse(bytes: &[u8]) -> Result<(FrameHeader, Body<'_>), FrameError> {
         bytes: body,
     };
     Ok((header, body))
+}
+
+/// Header and body of a frame that have passed the checksum, with their memory.
+#[derive(Debug, Clone)]
+pub struct CheckedHead {
+    header: FrameHeader,
+    bytes: Bytes,
+}
+
+impl CheckedHead {
+    /// Checks header and body, which must be all that there is.
+    ///
+    /// # Errors
+    ///
+    /// What [`parse`] reports.
+    pub fn new(bytes: Bytes) -> Result<Self, FrameError> {
+        let (header, _) = parse(&bytes)?;
+        Ok(Self { header, bytes })
+    }
+
+    /// The body, for the `decode` of its message.
+    #[must_use]
+    pub fn body(&self) -> Body<'_> {
+        Body {
+            header: self.header,
+            bytes: self.bytes.get(HEADER_BYTES..).unwrap_or_default(),
+        }
+    }
 }
 
 /// Why bytes are not a frame.

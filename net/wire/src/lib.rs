@@ -53,7 +53,7 @@ pub use api::{Api, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN, VersionRange};
 pub use decode::DecodeError;
 pub use encoder::{EncodeError, Encoder, Message};
 pub use error_code::ErrorCode;
-pub use frame::{Body, CorrelationId, Direction, FrameError, FrameHeader};
+pub use frame::{Body, CheckedHead, CorrelationId, Direction, FrameError, FrameHeader};
 pub use messages::alter_partition_reassignment::{
     AlterPartitionReassignmentRequest, AlterPartitionReassignmentResponse,
 };

@@ -180,7 +180,7 @@ impl Fetcher {
         let timeout = self.config.max_wait + ANSWER_GRACE;
         let frame = connection.call(&draft, Vec::new(), timeout).await?;
         let address = connection.address();
-        let body = frame.body().map_err(ClientError::frame(address))?;
+        let body = frame.body();
         let response = FetchResponse::decode(body).map_err(ClientError::decode(address))?;
         // The answer is taken as a whole before anything that may fail is said of it.
         let mut failed = Vec::new();

@@ -2,26 +2,22 @@
 
 use bytes::{Bytes, BytesMut};
 use ringlog_wire::limits::HEADER_BYTES;
-use ringlog_wire::{Body, FrameError, FrameHeader, frame};
+use ringlog_wire::{Body, CheckedHead, FrameError, FrameHeader};
 
 /// A whole frame; header and body have passed the checksum.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// Its header.
     pub header: FrameHeader,
-    head: Bytes,
+    head: CheckedHead,
     /// What follows the body.
     pub payload: Bytes,
 }
 
 impl Frame {
     /// The body, for the `decode` of its message.
-    ///
-    /// # Errors
-    ///
-    /// None: it was checked before.
-    pub fn body(&self) -> Result<Body<'_>, FrameError> {
-        frame::parse(&self.head).map(|(_, body)| body)
+    pub fn body(&self) -> Body<'_> {
+        self.head.body()
     }
 }
 
@@ -59,7 +55,7 @@ impl Assembler {
         }
         let mut head = self.received.split_to(header.frame_len()).freeze();
         let payload = head.split_off(header.head_len());
-        frame::parse(&head)?;
+        let head = CheckedHead::new(head)?;
         Ok(Some(Frame {
             header,
             head,

@@ -160,7 +160,7 @@ impl Connection {
                 });
             }
         };
-        let body = answer.body().map_err(|error| bad(error.to_string()))?;
+        let body = answer.body();
         let refusal = body.refusal().map_err(|error| bad(error.to_string()))?;
         match refusal {
             Some(refusal) if refusal.code.is_retriable() => {
@@ -402,7 +402,7 @@ impl Call {
 
     /// The answer, unless the broker refused the whole request.
     fn accepted(&self, frame: Frame) -> Result<Frame, ClientError> {
-        let body = frame.body().map_err(ClientError::frame(&self.address))?;
+        let body = frame.body();
         let refusal = body.refusal().map_err(ClientError::decode(&self.address))?;
         match refusal {
             Some(refusal) => Err(ClientError::Refused {

@@ -88,12 +88,16 @@ impl Outbox {
 
     /// Waits until few enough bytes wait: of this connection, and when all together are at `all_bytes_max`, none.
     pub(super) async fn room(&self, all_bytes_max: usize) {
-        let has_room = || {
-            let bytes = self.bytes.get();
-            let is_its_turn = bytes == 0 || self.all_bytes.get() < all_bytes_max;
-            (bytes < OUTBOX_BYTES_MAX && is_its_turn).then_some(())
-        };
-        self.changed.wait(has_room).await;
+        self.changed
+            .wait(|| self.has_room(all_bytes_max).then_some(()))
+            .await;
+    }
+
+    /// Whether that is so now.
+    pub(super) fn has_room(&self, all_bytes_max: usize) -> bool {
+        let bytes = self.bytes.get();
+        let is_its_turn = bytes == 0 || self.all_bytes.get() < all_bytes_max;
+        bytes < OUTBOX_BYTES_MAX && is_its_turn
     }
 
     /// Lets [`Outbox::send_all`] end when all is sent.

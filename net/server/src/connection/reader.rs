@@ -12,7 +12,7 @@ use bytes::Bytes;
 use ringlog_reactor::{AlignedBuf, Instant, TcpStream};
 use ringlog_shard::Share;
 use ringlog_wire::limits::HEADER_BYTES;
-use ringlog_wire::{FrameError, FrameHeader, frame};
+use ringlog_wire::{CheckedHead, FrameError, FrameHeader};
 
 use super::Held;
 use crate::handlers::Request;
@@ -34,6 +34,18 @@ pub(super) enum ReadError {
     /// The stream is gone.
     #[error("cannot receive: {0}")]
     Io(#[from] io::Error),
+}
+
+/// How much of the next request has been received.
+pub(super) enum Received {
+    Nothing,
+    /// Less than this.
+    Part {
+        needed: usize,
+    },
+    /// The header of one that gets buffers of its own.
+    PartOfLarge(FrameHeader),
+    Whole(Request),
 }
 
 /// Takes frames out of a connection.
@@ -71,28 +83,41 @@ impl<'a> FrameReader<'a> {
     /// The next request; `None` when the client has ended the connection between two.
     pub(super) async fn next(&mut self) -> Result<Option<Request>, ReadError> {
         loop {
-            if self.received.is_empty() {
-                if !self.receive_first().await? {
-                    return Ok(None);
+            match self.next_received()? {
+                Received::Whole(request) => return Ok(Some(request)),
+                Received::Nothing => {
+                    if !self.receive_first().await? {
+                        return Ok(None);
+                    }
                 }
-                continue;
+                Received::Part { needed } => self.receive_more(needed).await?,
+                Received::PartOfLarge(header) => {
+                    return self.receive_large(header).await.map(Some);
+                }
             }
-            if self.received.len() < HEADER_BYTES {
-                self.receive_more(HEADER_BYTES).await?;
-                continue;
-            }
-            self.header = None;
-            let header = FrameHeader::read(&self.received)?;
-            self.header = Some(header);
-            if header.frame_len() > RECV_BYTES_MAX {
-                return self.receive_large(header).await.map(Some);
-            }
-            if self.received.len() < header.frame_len() {
-                self.receive_more(header.frame_len()).await?;
-                continue;
-            }
-            return self.take_frame(header).map(Some);
         }
+    }
+
+    /// What has been received of the next request.
+    pub(super) fn next_received(&mut self) -> Result<Received, ReadError> {
+        if self.received.is_empty() {
+            return Ok(Received::Nothing);
+        }
+        if self.received.len() < HEADER_BYTES {
+            let needed = HEADER_BYTES;
+            return Ok(Received::Part { needed });
+        }
+        self.header = None;
+        let header = FrameHeader::read(&self.received)?;
+        self.header = Some(header);
+        let needed = header.frame_len();
+        if needed > RECV_BYTES_MAX {
+            return Ok(Received::PartOfLarge(header));
+        }
+        if self.received.len() < needed {
+            return Ok(Received::Part { needed });
+        }
+        self.take_frame(header).map(Received::Whole)
     }
 
     /// A buffer to receive into; the connection is held back until there is one.
@@ -111,10 +136,9 @@ impl<'a> FrameReader<'a> {
     fn take_frame(&mut self, header: FrameHeader) -> Result<Request, ReadError> {
         let mut head = self.received.split_to(header.frame_len());
         let payload = head.split_off(header.head_len());
-        frame::parse(&head)?;
         Ok(Request {
             header,
-            head,
+            head: CheckedHead::new(head)?,
             payload,
             received: self.received_at,
             _memory: None,
@@ -167,8 +191,7 @@ impl<'a> FrameReader<'a> {
     async fn receive_large(&mut self, header: FrameHeader) -> Result<Request, ReadError> {
         let head_bytes = header.head_len();
         let share = self.share(head_bytes).await;
-        let head = self.receive_exactly(head_bytes).await?;
-        frame::parse(&head)?;
+        let head = CheckedHead::new(self.receive_exactly(head_bytes).await?)?;
         // Taken anew, and not on top: two frames must not wait for each other.
         drop(share);
         let frame_bytes = header.frame_len();

@@ -9,7 +9,7 @@ use crate::control::request::ControlRequest;
 use crate::shard::Shard;
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let wanted = AlterPartitionReassignmentRequest::decode(request.body()?)?;
+    let wanted = AlterPartitionReassignmentRequest::decode(request.body())?;
     let done = shard.ask(|answer| ControlRequest::Reassign(wanted, answer));
     shard.respond(&request, &done.await?)
 }

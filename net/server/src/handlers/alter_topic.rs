@@ -9,7 +9,7 @@ use crate::control::request::ControlRequest;
 use crate::shard::Shard;
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let wanted = AlterTopicRequest::decode(request.body()?)?;
+    let wanted = AlterTopicRequest::decode(request.body())?;
     let altered = shard.ask(|answer| ControlRequest::AlterTopic(wanted, answer));
     shard.respond(&request, &altered.await?)
 }

@@ -9,7 +9,7 @@ use crate::control::request::ControlRequest;
 use crate::shard::Shard;
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let wanted = CreateTopicRequest::decode(request.body()?)?;
+    let wanted = CreateTopicRequest::decode(request.body())?;
     let created = shard.ask(|answer| ControlRequest::CreateTopic(wanted, answer));
     shard.respond(&request, &created.await?)
 }

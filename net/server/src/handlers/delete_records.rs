@@ -14,7 +14,7 @@ use crate::shard::Shard;
 use crate::shard::peer::{ByOwner, Deleted, PeerReply, PeerRequest};
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let wanted = DeleteRecordsRequest::decode(request.body()?)?.partitions;
+    let wanted = DeleteRecordsRequest::decode(request.body())?.partitions;
     let count = wanted.len();
     let groups = ByOwner::sort(wanted, |one| shard.owner(one.id));
     let mut slots: Vec<Option<Deleted>> = Vec::new();

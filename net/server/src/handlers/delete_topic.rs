@@ -9,7 +9,7 @@ use crate::control::request::ControlRequest;
 use crate::shard::Shard;
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let name = DeleteTopicRequest::decode(request.body()?)?.name;
+    let name = DeleteTopicRequest::decode(request.body())?.name;
     let deleted = shard.ask(|answer| ControlRequest::DeleteTopic(name, answer));
     shard.respond(&request, &deleted.await?)
 }

@@ -6,7 +6,7 @@ use super::{Outcome, Request};
 use crate::shard::Shard;
 
 pub(super) fn handle(shard: &Shard, request: &Request) -> Outcome {
-    DescribeClusterRequest::decode(request.body()?)?;
+    DescribeClusterRequest::decode(request.body())?;
     let view = shard.view();
     let partitions = || view.topics.values().flat_map(|topic| &topic.partitions);
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

@@ -9,7 +9,7 @@ use crate::control::request::ControlRequest;
 use crate::shard::Shard;
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let name = DescribeTopicRequest::decode(request.body()?)?.name;
+    let name = DescribeTopicRequest::decode(request.body())?.name;
     let described = shard.ask(|answer| ControlRequest::DescribeTopic(name, answer));
     shard.respond(&request, &described.await?)
 }

@@ -9,7 +9,7 @@ use crate::control::request::ControlRequest;
 use crate::shard::Shard;
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let broker = DrainBrokerRequest::decode(request.body()?)?.broker;
+    let broker = DrainBrokerRequest::decode(request.body())?.broker;
     let done = shard.ask(|answer| ControlRequest::DrainBroker(broker, answer));
     shard.respond(&request, &done.await?)
 }

@@ -9,7 +9,7 @@ use crate::control::request::ControlRequest;
 use crate::shard::Shard;
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let topic = ElectLeadersRequest::decode(request.body()?)?.topic;
+    let topic = ElectLeadersRequest::decode(request.body())?.topic;
     let done = shard.ask(|answer| ControlRequest::ElectLeaders(topic, answer));
     shard.respond(&request, &done.await?)
 }

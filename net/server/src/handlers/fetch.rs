@@ -107,7 +107,7 @@ impl Read {
 }
 
 fn decode(shard: &Shard, request: &Request) -> Result<Wanted, Failure> {
-    let fetch = FetchRequest::decode(request.body()?)?;
+    let fetch = FetchRequest::decode(request.body())?;
     let bytes = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     let max_bytes = bytes(fetch.max_bytes()).min(PAYLOAD_BYTES_MAX);
     Ok(Wanted {

@@ -9,7 +9,7 @@ use crate::control::request::ControlRequest;
 use crate::shard::Shard;
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    InitProducerRequest::decode(request.body()?)?;
+    InitProducerRequest::decode(request.body())?;
     let given = shard.ask(ControlRequest::InitProducer);
     shard.respond(&request, &given.await?)
 }

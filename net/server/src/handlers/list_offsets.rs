@@ -15,7 +15,7 @@ use crate::shard::Shard;
 use crate::shard::peer::{ByOwner, Listed, PeerReply, PeerRequest};
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let wanted = ListOffsetsRequest::decode(request.body()?)?.partitions;
+    let wanted = ListOffsetsRequest::decode(request.body())?.partitions;
     let listed = look_up(&shard, wanted).await.into_iter();
     let partitions = listed.map(|one| match one.result {
         Ok(found) => ListedOffset {

@@ -11,7 +11,7 @@ use crate::cluster_view::{ClusterView, TopicView};
 use crate::shard::Shard;
 
 pub(super) fn handle(shard: &Shard, request: &Request) -> Outcome {
-    let wanted = MetadataRequest::decode(request.body()?)?;
+    let wanted = MetadataRequest::decode(request.body())?;
     let view = shard.view();
     let topics = match &wanted.topics {
         TopicSelection::All => listed(&view, |name| !is_internal(name)),

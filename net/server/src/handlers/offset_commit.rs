@@ -15,7 +15,7 @@ use crate::shard::groups::GroupCommit;
 use crate::shard::peer::{PeerReply, PeerRequest};
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let wanted = OffsetCommitRequest::decode(request.body()?)?;
+    let wanted = OffsetCommitRequest::decode(request.body())?;
     let group = group_of(&wanted.group)?;
     let ids: Vec<_> = wanted.partitions.iter().map(|one| one.id).collect();
     let entries = wanted.partitions.into_iter().map(|one| Entry {

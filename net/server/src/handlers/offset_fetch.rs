@@ -14,7 +14,7 @@ use crate::shard::groups::{OffsetsRead, OffsetsWanted};
 use crate::shard::peer::{PeerReply, PeerRequest};
 
 pub(super) async fn handle(shard: Rc<Shard>, request: Request) -> Outcome {
-    let wanted = OffsetFetchRequest::decode(request.body()?)?;
+    let wanted = OffsetFetchRequest::decode(request.body())?;
     let group = group_of(&wanted.group)?;
     let read = match coordinator_of(&shard, &group) {
         // No group has committed anything, if this broker would know.

@@ -50,7 +50,7 @@ struct Answered {
 
 /// Appends what belongs here before it returns, and sends the rest on.
 pub(super) async fn begin(shard: &Shard, request: Request) -> Result<Produce, Failure> {
-    let wanted = ProduceRequest::decode(request.body()?)?;
+    let wanted = ProduceRequest::decode(request.body())?;
     let acks = match wanted.acks() {
         ringlog_wire::Acks::None => Acks::None,
         ringlog_wire::Acks::Leader => Acks::Leader,
@@ -126,7 +126,8 @@ impl Produce {
             })
         };
         let last = last_acknowledged(answered());
-        let stages = last.map(|(_, stages)| stages.receipt(session.shard.reactor.now()));
+        let now = session.shard.reactor.now();
+        let stages = last.map(|(_, stages)| stages.receipt(now));
         let notes = Notes {
             partition: last
                 .map(|(id, _)| id)
@@ -134,6 +135,7 @@ impl Produce {
             bytes: self.bytes,
             stages,
             parked: Duration::ZERO,
+            ended: Some(now),
         };
         let outcome = if self.acks == Acks::None {
             report_silently(answered());

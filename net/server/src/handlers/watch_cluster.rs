@@ -11,7 +11,7 @@ use super::{Outcome, Request, Session};
 use crate::limits::FETCH_WAIT_MAX;
 
 pub(super) async fn handle(session: Rc<Session>, request: Request) -> Outcome {
-    let wanted = WatchClusterRequest::decode(request.body()?)?;
+    let wanted = WatchClusterRequest::decode(request.body())?;
     let shard = &session.shard;
     let wait = Duration::from_millis(wanted.max_wait_ms.into()).min(FETCH_WAIT_MAX);
     let changed = pin!(async {

@@ -55,7 +55,7 @@ proptest! {
         for (id, (frame, payload)) in (0..).zip(frames.iter().zip(&payloads)) {
             prop_assert_eq!(frame.header.correlation_id(), CorrelationId::new(id));
             prop_assert_eq!(&frame.payload[..], &payload[..]);
-            let request = ProduceRequest::decode(frame.body().unwrap()).unwrap();
+            let request = ProduceRequest::decode(frame.body()).unwrap();
             prop_assert_eq!(request.slices().next().unwrap().1, 0..payload.len());
         }
     }
