@@ -12,6 +12,7 @@ mod nats;
 #[cfg(feature = "peers")]
 mod redis;
 mod ringlog;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ringlog_device::{Answer, Script};
 use serde::{Deserialize, Serialize};
 
 use crate::payload::Request;
@@ -149,6 +151,20 @@ pub trait Driver: Send + Sync {
         consumer: ConsumerSpec,
     ) -> Result<Box<dyn ConsumerConnection>, DriverError>;
 
+    /// What connections send again and again when the requests are made beforehand; none when a request is made each
+    /// time, by [`ProducerConnection::send`].
+    ///
+    /// # Errors
+    ///
+    /// [`DriverError`].
+    async fn replay(
+        &self,
+        _stream: &StreamSpec,
+        _spec: ReplaySpec,
+    ) -> Result<Option<Replayed>, DriverError> {
+        Ok(None)
+    }
+
     /// What it counts of itself; nothing when it does not.
     ///
     /// # Errors
@@ -170,6 +186,27 @@ pub trait ProducerConnection: Send + Sync {
     /// [`DriverError`].
     async fn send(&self, partition: u32, request: &Request)
     -> Result<Option<Receipt>, DriverError>;
+}
+
+/// Requests that are made beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplaySpec {
+    /// Connections; each sends to one partition, in turn.
+    pub connections: usize,
+    /// Requests under way on a connection.
+    pub in_flight: usize,
+    /// Records of a request.
+    pub batch_records: usize,
+    /// Size of a record's value.
+    pub record_bytes: usize,
+}
+
+/// What was made beforehand.
+pub struct Replayed {
+    /// Of each connection.
+    pub scripts: Vec<Script>,
+    /// Tells the answers apart.
+    pub answer: Answer,
 }
 
 /// How a producer sends.
@@ -234,8 +271,10 @@ pub trait ConsumerConnection: Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DriverKind {
-    /// This project's broker.
+    /// This project's broker, by its client.
     Ringlog,
+    /// This project's broker, by the client of the raw programs, which sends requests that were made beforehand.
+    Wire,
     /// A broker that speaks Kafka's protocol.
     Kafka,
     /// NATS JetStream.
@@ -248,8 +287,9 @@ pub enum DriverKind {
 
 impl DriverKind {
     /// Every system.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Ringlog,
+        Self::Wire,
         Self::Kafka,
         Self::Nats,
         Self::Redis,
@@ -261,6 +301,7 @@ impl DriverKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ringlog => "ringlog",
+            Self::Wire => "wire",
             Self::Kafka => "kafka",
             Self::Nats => "nats",
             Self::Redis => "redis",
@@ -272,12 +313,18 @@ impl DriverKind {
     #[must_use]
     pub const fn default_bootstrap(self) -> &'static str {
         match self {
-            Self::Ringlog => "127.0.0.1:9400",
+            Self::Ringlog | Self::Wire => "127.0.0.1:9400",
             Self::Kafka => "127.0.0.1:9092",
             Self::Nats => "127.0.0.1:4222",
             Self::Redis => "127.0.0.1:6379",
             Self::Iggy => "127.0.0.1:8090",
         }
+    }
+
+    /// Whether it is this project's broker.
+    #[must_use]
+    pub const fn is_ringlog(self) -> bool {
+        matches!(self, Self::Ringlog | Self::Wire)
     }
 
     /// Connects to it.
@@ -288,6 +335,7 @@ impl DriverKind {
     pub async fn connect(self, bootstrap: &str) -> Result<Arc<dyn Driver>, DriverError> {
         match self {
             Self::Ringlog => Ok(Arc::new(ringlog::Ringlog::connect(bootstrap).await?)),
+            Self::Wire => Ok(Arc::new(wire::Wire::connect(bootstrap).await?)),
             #[cfg(feature = "peers")]
             Self::Kafka => Ok(Arc::new(kafka::Kafka::connect(bootstrap).await?)),
             #[cfg(feature = "peers")]
@@ -316,6 +364,8 @@ impl FromStr for DriverKind {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|one| one.name() == name);
-        found.ok_or_else(|| format!("{name:?} is not one of ringlog, kafka, nats, redis, iggy"))
+        found.ok_or_else(|| {
+            format!("{name:?} is not one of ringlog, wire, kafka, nats, redis, iggy")
+        })
     }
 }

@@ -126,9 +126,9 @@ pub(crate) struct StepUse {
 
 /// What was used while it was measured.
 #[derive(Default)]
-struct Watched {
+pub(crate) struct Watched {
     generator_cpu_share: f64,
-    server: Option<ServerUse>,
+    pub(crate) server: Option<ServerUse>,
     /// By step; as long as the window, unless it was ended before its time.
     steps: Vec<StepUse>,
     /// When it ended before its time, since the run began.
@@ -136,7 +136,7 @@ struct Watched {
 }
 
 /// Looks at the generator and the server from the begin of the window to its end, step by step, or until told to stop.
-async fn watch_usage(
+pub(crate) async fn watch_usage(
     began: Instant,
     window: Window,
     server: Option<&Observed>,

@@ -5,6 +5,7 @@ mod fill;
 mod keep;
 mod ran;
 mod raw;
+mod replay;
 
 pub(crate) use self::fill::{FILL_SHAPE, fill_requests, write_requests};
 pub(crate) use self::keep::write_result;
@@ -433,7 +434,19 @@ impl<'a> Session<'a> {
         };
         let server = Observed::listening_at(&bootstrap);
         let before = self.counters(target).await;
-        let (seen, beside) = run(planned, beside, server.as_ref(), &self.stop).await?;
+        let (mut measured, beside) = match self.replay(plan, target, &stream).await? {
+            Some(replay) => {
+                let measured = replay::run(replay, server.as_ref(), &self.stop).await?;
+                (measured, None)
+            }
+            None => {
+                let (seen, beside) = run(planned, beside, server.as_ref(), &self.stop).await?;
+                let limits = Limits {
+                    late_share_max: settings.late_share_max,
+                };
+                (repetition(seen, limits), beside)
+            }
+        };
         let after = self.counters(target).await;
         let idle = match &server {
             Some(server) if plan.is_idle_watched => {
@@ -444,10 +457,6 @@ impl<'a> Session<'a> {
         if filled.is_none() {
             self.remove(&stream.name).await?;
         }
-        let limits = Limits {
-            late_share_max: settings.late_share_max,
-        };
-        let mut measured = repetition(seen, limits);
         measured.figures.counters_before = before;
         measured.figures.counters_after = after;
         measured.figures.idle_cpu_share = idle;
@@ -465,7 +474,7 @@ impl<'a> Session<'a> {
             return Counters::new();
         };
         let mut counted = driver.counters().await.unwrap_or_default();
-        if open.info.driver == Some(DriverKind::Ringlog) {
+        if open.info.driver.is_some_and(DriverKind::is_ringlog) {
             let admin = self.settings.admin.as_deref();
             counted.extend(counters(&open.info.bootstrap, admin).await);
         }
@@ -689,7 +698,7 @@ fn placed(spec: &TargetSpec) -> Vec<(String, String)> {
     let processors = server.processors();
     said.extend(processors.map(|list| ("threads on processors".to_owned(), list)));
     // What others are started with may be nobody's business.
-    if spec.driver == Some(DriverKind::Ringlog) {
+    if spec.driver.is_some_and(DriverKind::is_ringlog) {
         said.extend(
             server
                 .command()

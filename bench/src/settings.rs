@@ -170,6 +170,8 @@ pub struct BenchSettings {
     pub timing: Timing,
     /// Bytes that a log keeps, for the engine without a network.
     pub retention_bytes: u64,
+    /// Size that its segments grow to, for the engine without a network.
+    pub segment_bytes: u64,
     /// Threads of the generator.
     pub workers: u32,
     /// Memory that is touched before each repetition; 0 touches none.

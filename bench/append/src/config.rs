@@ -21,6 +21,8 @@ pub struct AppendConfig {
     pub in_flight: usize,
     /// Bytes that a log keeps; what is older leaves, and its files are used again.
     pub retention_bytes: u64,
+    /// Size that its segments grow to.
+    pub segment_bytes: u64,
     /// How long it runs before it measures.
     pub warm_up: Duration,
     /// How long it measures.

@@ -96,6 +96,7 @@ async fn measure(
     let env = LogEnv::new(reactor.clone(), bulk, cache, SpaceGauge::new());
     let log_config = LogConfig {
         retention_bytes: Some(config.retention_bytes),
+        segment_bytes: config.segment_bytes,
         max_batch_bytes: u32::try_from(batch.len()).unwrap_or(u32::MAX),
         ..LogConfig::default()
     };

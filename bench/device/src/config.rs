@@ -11,6 +11,7 @@ use crate::limits::{
     BLOCK_BYTES, CONNECTIONS_MAX, DEPTH_MAX, FILE_BYTES_DEFAULT, FILE_BYTES_MAX, GROUP_BYTES_MAX,
     RECORD_BYTES_MAX, RING_MEMORY_BYTES_MAX,
 };
+use crate::measured::Timing;
 
 /// What one run does over and over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,6 +189,14 @@ impl DeviceConfig {
         }
     }
 
+    pub(crate) fn timing(&self) -> Timing {
+        Timing {
+            warm_up: self.warm_up,
+            duration: self.duration,
+            ending: self.ending.clone(),
+        }
+    }
+
     /// Bytes that one operation on the file moves: whole blocks.
     #[must_use]
     pub fn block_rounded_bytes(&self) -> usize {
@@ -204,16 +213,12 @@ impl DeviceConfig {
 
     /// Checks that the memory of one ring is within its limit.
     pub(crate) fn check_memory(&self, needed_bytes: usize) -> Result<usize, ConfigError> {
-        if needed_bytes <= RING_MEMORY_BYTES_MAX {
-            return Ok(needed_bytes);
-        }
-        Err(ConfigError::TooMuchMemory {
-            connections: self.connections,
-            depth: self.depth,
-            record_bytes: self.record_bytes,
+        check_memory(
+            self.connections,
+            self.depth,
+            self.record_bytes,
             needed_bytes,
-            allowed_bytes: RING_MEMORY_BYTES_MAX,
-        })
+        )
     }
 
     /// Checks every number against its limit.
@@ -256,7 +261,27 @@ impl DeviceConfig {
     }
 }
 
-fn within(name: &'static str, value: usize, max: usize) -> Result<(), ConfigError> {
+/// Checks that the memory of one ring is within its limit.
+pub(crate) fn check_memory(
+    connections: usize,
+    depth: usize,
+    record_bytes: usize,
+    needed_bytes: usize,
+) -> Result<usize, ConfigError> {
+    if needed_bytes <= RING_MEMORY_BYTES_MAX {
+        return Ok(needed_bytes);
+    }
+    Err(ConfigError::TooMuchMemory {
+        connections,
+        depth,
+        record_bytes,
+        needed_bytes,
+        allowed_bytes: RING_MEMORY_BYTES_MAX,
+    })
+}
+
+/// Checks a number against its limit.
+pub(crate) fn within(name: &'static str, value: usize, max: usize) -> Result<(), ConfigError> {
     if (1..=max).contains(&value) {
         return Ok(());
     }

@@ -34,7 +34,7 @@ pub(crate) fn run(config: &DeviceConfig) -> Result<Measured, DeviceError> {
         submitted: vec![Instant::now(); config.depth],
         ring,
     };
-    let window = run.measure(Window::start(config)?)?;
+    let window = run.measure(Window::start(&config.timing())?)?;
     let measured = window.finish(config.record_bytes)?;
     Ok(Measured {
         file_bytes_per_request: Some(io_bytes),

@@ -32,7 +32,7 @@ pub enum DeviceError {
         source: io::Error,
     },
     /// A socket could not be set up.
-    #[error("cannot {action} on loopback")]
+    #[error("cannot {action}")]
     Socket {
         /// What was tried.
         action: &'static str,
@@ -57,6 +57,9 @@ pub enum DeviceError {
         /// How many it did.
         moved_bytes: usize,
     },
+    /// A server elsewhere answered something else than what is wanted.
+    #[error("the answer of the server: {0}")]
+    Answer(String),
     /// The other side closed a connection in the middle of the run.
     #[error("connection {connection} was closed during the run")]
     Closed {

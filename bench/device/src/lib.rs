@@ -2,6 +2,7 @@
 //!
 //! **Duty.** The same I/O as the broker with nothing around it: a ring, a file or some sockets, a closed loop.
 //! [`run_once`] measures one repetition of one [`Shape`]; whoever calls it repeats, interleaves and reports.
+//! [`replay_once`] puts the client of that on a server elsewhere: requests made beforehand, again and again.
 //!
 //! **Threads.** Files: one thread with one ring, pinned. TCP: a server ring and a client ring, each on its own
 //! thread and core. A ring never leaves the thread that made it.
@@ -45,6 +46,7 @@ pub use error::{ConfigError, DeviceError};
 pub use latency::Latency;
 pub use measured::{CpuTime, Measured};
 pub use run::run_once;
+pub use tcp::replay::{Answer, Replay, Script, replay_once, requests_of_round};
 
 #[cfg(test)]
 mod tests;

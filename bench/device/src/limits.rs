@@ -36,6 +36,13 @@ pub const LATENCY_NS_MAX: u64 = 60_000_000_000;
 /// Length of the answer to a durable write, in bytes, and of the request for an answer.
 pub const SHORT_MESSAGE_BYTES: usize = 16;
 
+/// Longest answer of a server elsewhere, in bytes; shorter than what is received whole.
+pub const REPLAY_ANSWER_BYTES_MAX: usize = 32 << 10;
+
+/// Requests that are made beforehand for a connection, in bytes, unless one is longer.
+pub const REPLAY_ROUND_BYTES: usize = COALESCE_BYTES;
+
+const _: () = assert!(REPLAY_ANSWER_BYTES_MAX < COALESCE_BYTES);
 const _: () = assert!(BLOCK_BYTES.is_power_of_two());
 const _: () = assert!(GROUP_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(PREPARE_BYTES.is_multiple_of(BLOCK_BYTES));

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::DeviceConfig;
 use crate::cpu;
 use crate::ending::Ending;
 use crate::error::DeviceError;
@@ -13,7 +12,8 @@ use crate::latency::Latency;
 pub struct CpuTime {
     /// By the thread that asks; zero where the same thread asks and does.
     pub client: Duration,
-    /// By everything else in this process: the server and the kernel's workers for its ring.
+    /// By everything else in this process: the server and the kernel's workers for its ring. Not that of a server that
+    /// runs elsewhere.
     pub server: Duration,
 }
 
@@ -71,6 +71,13 @@ enum Phase {
     Over,
 }
 
+/// When it measures.
+pub(crate) struct Timing {
+    pub(crate) warm_up: Duration,
+    pub(crate) duration: Duration,
+    pub(crate) ending: Ending,
+}
+
 /// The measured time, and what happens in it. Owned by the thread that asks.
 pub(crate) struct Window {
     warm_until: Instant,
@@ -89,12 +96,12 @@ pub(crate) struct Window {
 
 impl Window {
     /// Starts the warm-up.
-    pub(crate) fn start(config: &DeviceConfig) -> Result<Self, DeviceError> {
+    pub(crate) fn start(timing: &Timing) -> Result<Self, DeviceError> {
         let now = Instant::now();
         Ok(Self {
-            warm_until: now + config.warm_up,
-            ending: config.ending.clone(),
-            duration: config.duration,
+            warm_until: now + timing.warm_up,
+            ending: timing.ending.clone(),
+            duration: timing.duration,
             phase: Phase::WarmUp,
             began: now,
             elapsed: Duration::ZERO,

@@ -25,7 +25,7 @@ pub fn run_once(config: &DeviceConfig) -> Result<Measured, DeviceError> {
 }
 
 /// Runs on a thread of its own, so that pinning and the ring's owner end with the run.
-fn on_thread<T: Send>(
+pub(crate) fn on_thread<T: Send>(
     name: &'static str,
     work: impl FnOnce() -> Result<T, DeviceError> + Send,
 ) -> Result<T, DeviceError> {

@@ -3,6 +3,7 @@
 mod client;
 mod group;
 mod pipe;
+pub(crate) mod replay;
 mod server;
 
 use std::io;
@@ -73,17 +74,22 @@ pub(crate) fn run(config: &DeviceConfig) -> Result<Measured, DeviceError> {
 
 /// Pairs of connected sockets: the client's ends, the server's ends.
 fn connect(connections: usize) -> Result<(Vec<TcpStream>, Vec<TcpStream>), DeviceError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| refused("listen", e))?;
-    let address = listener.local_addr().map_err(|e| refused("listen", e))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .map_err(|e| refused("listen on loopback", e))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| refused("listen on loopback", e))?;
     let mut asking = Vec::with_capacity(connections);
     let mut serving = Vec::with_capacity(connections);
     for _ in 0..connections {
-        let ask = TcpStream::connect(address).map_err(|e| refused("connect", e))?;
-        let (serve, _) = listener.accept().map_err(|e| refused("accept", e))?;
+        let ask = TcpStream::connect(address).map_err(|e| refused("connect on loopback", e))?;
+        let (serve, _) = listener
+            .accept()
+            .map_err(|e| refused("accept on loopback", e))?;
         for socket in [&ask, &serve] {
             socket
                 .set_nodelay(true)
-                .map_err(|e| refused("set no delay", e))?;
+                .map_err(|e| refused("set no delay on loopback", e))?;
         }
         asking.push(ask);
         serving.push(serve);

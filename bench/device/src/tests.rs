@@ -1,9 +1,15 @@
 //! A fraction of a second of every shape: counts and bytes, never times.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ConfigError, DeviceConfig, DeviceError, Idle, Measured, Placement, Shape, run_once};
+use crate::{
+    ConfigError, DeviceConfig, DeviceError, Idle, Measured, Placement, Replay, Script, Shape,
+    replay_once, run_once,
+};
 
 fn tiny(shape: Shape, dir: &tempfile::TempDir) -> DeviceConfig {
     DeviceConfig {
@@ -179,6 +185,96 @@ fn a_directory_that_is_not_there_is_named() {
     };
     let error = run_once(&config).unwrap_err();
     assert!(error.to_string().contains("none"), "{error}");
+}
+
+/// A server that answers `request NN\n` with `NN` and as many dots and a line's end, in pieces; to a request that is not
+/// the one that comes next it says no.
+fn peculiar_server(connections: usize, refuse_after: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for _ in 0..connections {
+            let (socket, _) = listener.accept().unwrap();
+            socket.set_nodelay(true).unwrap();
+            std::thread::spawn(move || answer_peculiarly(&socket, refuse_after));
+        }
+    });
+    address
+}
+
+fn answer_peculiarly(mut socket: &TcpStream, refuse_after: usize) {
+    let mut lines = BufReader::new(socket).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "hello");
+    socket.write_all(b"welcome\n").unwrap();
+    for count in 0.. {
+        let Some(Ok(line)) = lines.next() else { return };
+        let number = count % ROUND;
+        let answer = if line == request_line(number).trim_end() && count < refuse_after {
+            format!("{number:02}{}\n", ".".repeat(number))
+        } else {
+            "no\n".to_owned()
+        };
+        let (first, second) = answer.split_at(count % answer.len());
+        for piece in [first, second] {
+            if socket.write_all(piece.as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Requests that differ.
+const ROUND: usize = 7;
+
+fn request_line(number: usize) -> String {
+    format!("request {number:02}\n")
+}
+
+fn peculiar(connections: usize, depth: usize, refuse_after: usize) -> Replay {
+    let script = Script {
+        address: peculiar_server(connections, refuse_after),
+        greeting: b"hello\n".to_vec(),
+        requests: (0..ROUND).map(|n| request_line(n).into_bytes()).collect(),
+    };
+    Replay {
+        scripts: vec![script; connections],
+        depth,
+        record_bytes: 3,
+        answer: Arc::new(|bytes| {
+            let end = bytes.iter().position(|&byte| byte == b'\n');
+            match end {
+                Some(end) if &bytes[..end] == b"no" => Err("it says no".to_owned()),
+                end => Ok(end.map(|end| end + 1)),
+            }
+        }),
+        client_cpu: None,
+        warm_up: Duration::from_millis(20),
+        duration: Duration::from_millis(80),
+        ending: crate::Ending::default(),
+    }
+}
+
+#[test]
+fn requests_made_beforehand_go_out_in_turn_and_answers_of_any_length_are_told_apart() {
+    for (connections, depth) in [(1, 1), (2, 5), (3, 40)] {
+        let measured = replay_once(&peculiar(connections, depth, usize::MAX)).unwrap();
+        assert!(measured.requests > 0);
+        assert_eq!(measured.bytes, measured.requests * 3);
+        assert_eq!(measured.latency.count(), measured.requests);
+    }
+}
+
+#[test]
+fn an_answer_that_says_no_ends_a_replay() {
+    let error = replay_once(&peculiar(2, 3, 5)).err().unwrap();
+    assert!(error.to_string().contains("it says no"), "{error}");
+    let mut nobody = peculiar(1, 1, 0);
+    nobody.scripts[0].address = {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap()
+    };
+    let error = replay_once(&nobody).err().unwrap();
+    assert!(error.to_string().contains("connect"), "{error}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use ringlog_record::batch::{BatchBuilder, RecordData, batches};
 use ringlog_record::limits::BATCH_BYTES_MAX;
 use ringlog_record::{Offset, PartitionIndex};
 
+use super::wire::Place;
 use super::{
     ConsumerConnection, ConsumerSpec, Driver, DriverError, Durability, Each, Polled,
     ProducerConnection, ProducerSpec, Receipt, StreamSpec,
@@ -40,6 +41,21 @@ impl Ringlog {
             admin: Admin::new(&client),
             client,
         })
+    }
+
+    /// Where the partitions of a stream are.
+    pub(super) async fn places(&self, stream: &str) -> Result<Vec<Place>, DriverError> {
+        let topic = self.client.topic(stream).await;
+        let topic = topic.map_err(DriverError::failed)?;
+        let places = topic.partitions.iter().map(|partition| {
+            let address = self.client.leader_address(stream, partition);
+            Ok(Place {
+                address: address.map_err(DriverError::failed)?,
+                id: partition.id,
+                shard: partition.shard,
+            })
+        });
+        places.collect()
     }
 
     async fn topic(&self, stream: &StreamSpec) -> Result<Arc<TopicInfo>, DriverError> {

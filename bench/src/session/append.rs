@@ -27,6 +27,7 @@ pub(super) async fn run(
         logs: shape.partitions as usize,
         in_flight,
         retention_bytes: settings.retention_bytes,
+        segment_bytes: settings.segment_bytes,
         warm_up: settings.timing.warm_up,
         duration: settings.timing.duration,
         dir: dir.to_owned(),

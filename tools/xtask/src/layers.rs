@@ -58,6 +58,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "bench/device",
             "engine/record",
             "net/client",
+            "net/wire",
         ],
     ),
     (

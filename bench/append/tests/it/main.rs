@@ -13,6 +13,7 @@ fn config(dir: &tempfile::TempDir) -> AppendConfig {
         logs: 2,
         in_flight: 4,
         retention_bytes: 64 << 20,
+        segment_bytes: 256 << 20,
         warm_up: Duration::from_millis(50),
         duration: Duration::from_millis(200),
         dir: dir.path().to_owned(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Exchange;
 use super::pipe::{Direction, MessageBytes, Pipe, read_token};
+use super::replay::Answer;
 use crate::config::{DeviceConfig, Idle};
 use crate::cpu;
 use crate::error::DeviceError;
@@ -29,32 +30,50 @@ pub(super) fn run(
     let pipes = Pipe::all(sockets, message, config.depth, &mut layout);
     let memory = Pages::random(config.check_memory(layout.len())?);
     let ring = Ring::new(connections * 2, memory, Idle::Park)?;
-    let mut client = Client {
-        ring,
-        pipes,
-        asked: vec![VecDeque::with_capacity(config.depth); connections],
-    };
-    let window = client.ask(config)?;
+    let window = Window::start(&config.timing())?;
+    let window = Client::new(ring, pipes, config.depth, Answers::Equal).ask(window)?;
     Ok(Measured {
         pinned,
         ..window.finish(config.record_bytes)?
     })
 }
 
-struct Client {
+/// How answers are told apart.
+pub(super) enum Answers {
+    /// All have the length that the connection was made with.
+    Equal,
+    /// They say it.
+    Told(Answer),
+}
+
+/// Connections in a closed loop.
+pub(super) struct Client {
     ring: Ring,
     pipes: Vec<Pipe>,
+    depth: usize,
+    answers: Answers,
     /// When each request that is not answered yet was due to leave, by connection, oldest first. Answers come in
     /// the order of the requests.
     asked: Vec<VecDeque<Instant>>,
 }
 
 impl Client {
-    fn ask(&mut self, config: &DeviceConfig) -> Result<Window, DeviceError> {
-        let mut window = Window::start(config)?;
+    /// `depth` requests are under way on each connection.
+    pub(super) fn new(ring: Ring, pipes: Vec<Pipe>, depth: usize, answers: Answers) -> Self {
+        Self {
+            ring,
+            asked: vec![VecDeque::with_capacity(depth); pipes.len()],
+            pipes,
+            depth,
+            answers,
+        }
+    }
+
+    /// Asks until the window is over, and waits for the last answers.
+    pub(super) fn ask(mut self, mut window: Window) -> Result<Window, DeviceError> {
         let now = Instant::now();
         for connection in 0..self.pipes.len() {
-            self.ask_more(connection, config.depth, now)?;
+            self.ask_more(connection, self.depth, now)?;
         }
         // An idle ring has nothing left to wait for: every request was answered.
         while !self.ring.is_idle() {
@@ -99,8 +118,14 @@ impl Client {
     ) -> Result<(), DeviceError> {
         let pipe = &mut self.pipes[connection];
         pipe.received(moved_bytes);
-        let answers = pipe.messages();
-        pipe.consume(answers, &mut self.ring);
+        let answers = match &self.answers {
+            Answers::Equal => {
+                let here = pipe.messages();
+                pipe.consume(here, &mut self.ring);
+                here
+            }
+            Answers::Told(answer) => pipe.take(answer, &mut self.ring)?,
+        };
         for asked in self.asked[connection].drain(..answers) {
             window.record(asked, now);
         }

@@ -1,11 +1,12 @@
-//! One end of a connection: messages of one length come in, messages of one length go out.
+//! One end of a connection: messages come in, messages of one length go out.
 //!
-//! At most one receive and one send are in flight. What goes out is not looked at by anybody: it is sent from one
-//! part of the ring's memory again and again, going on after a short send where it broke off.
+//! At most one receive and one send are in flight. What goes out is sent from one part of the ring's memory again and
+//! again, going on after a short send where it broke off. What comes in has one length, or says how long it is.
 
 use std::net::TcpStream;
 use std::ops::Range;
 
+use super::replay::Answer;
 use crate::error::DeviceError;
 use crate::limits::COALESCE_BYTES;
 use crate::memory::Layout;
@@ -44,6 +45,15 @@ pub(super) struct MessageBytes {
     pub(super) outgoing: usize,
 }
 
+/// Parts of the ring's memory that a connection moves messages to and from.
+pub(super) struct Parts {
+    pub(super) incoming: Range<usize>,
+    /// What goes out: a round, and what begins the next one.
+    pub(super) outgoing: Range<usize>,
+    /// Whole messages after which what goes out begins again.
+    pub(super) round_bytes: usize,
+}
+
 pub(super) struct Pipe {
     connection: usize,
     socket: TcpStream,
@@ -52,8 +62,9 @@ pub(super) struct Pipe {
     filled: usize,
     receiving: bool,
     outgoing: Range<usize>,
-    /// Where in the current message the next send goes on.
-    sent_of_message: usize,
+    round_bytes: usize,
+    /// Where in the current round the next send goes on.
+    sent_of_round: usize,
     owed_bytes: usize,
     sending: bool,
 }
@@ -68,19 +79,37 @@ impl Pipe {
     ) -> Vec<Self> {
         let outgoing = layout.part(room(message.outgoing, depth));
         let ends = sockets.into_iter().enumerate();
-        ends.map(|(connection, socket)| Self {
+        ends.map(|(connection, socket)| {
+            let parts = Parts {
+                incoming: layout.part(room(message.incoming, depth)),
+                outgoing: outgoing.clone(),
+                round_bytes: message.outgoing,
+            };
+            Self::new(connection, socket, message, parts)
+        })
+        .collect()
+    }
+
+    /// An end that nothing has moved through yet.
+    pub(super) fn new(
+        connection: usize,
+        socket: TcpStream,
+        message: MessageBytes,
+        parts: Parts,
+    ) -> Self {
+        Self {
             connection,
             socket,
             message,
-            incoming: layout.part(room(message.incoming, depth)),
+            incoming: parts.incoming,
             filled: 0,
             receiving: false,
-            outgoing: outgoing.clone(),
-            sent_of_message: 0,
+            outgoing: parts.outgoing,
+            round_bytes: parts.round_bytes,
+            sent_of_round: 0,
             owed_bytes: 0,
             sending: false,
-        })
-        .collect()
+        }
     }
 
     /// Receives more, unless that is under way or there is no room.
@@ -114,7 +143,30 @@ impl Pipe {
 
     /// Forgets the first `count` of them.
     pub(super) fn consume(&mut self, count: usize, ring: &mut Ring) {
-        let first = self.first(count);
+        self.forget(self.first(count), ring);
+    }
+
+    /// Takes the whole messages that are here, told apart by `answer`, and says how many they were.
+    pub(super) fn take(&mut self, answer: &Answer, ring: &mut Ring) -> Result<usize, DeviceError> {
+        let start = self.incoming.start;
+        let here = &ring.memory_mut()[start..start + self.filled];
+        let (mut taken, mut taken_bytes) = (0, 0);
+        while let Some(bytes) = answer(&here[taken_bytes..]).map_err(DeviceError::Answer)? {
+            taken += 1;
+            taken_bytes += bytes;
+        }
+        if taken == 0 && here.len() == self.incoming.len() {
+            let room = here.len();
+            return Err(DeviceError::Answer(format!(
+                "it is longer than {room} bytes"
+            )));
+        }
+        self.forget(start..start + taken_bytes, ring);
+        Ok(taken)
+    }
+
+    /// Moves what lies behind the first bytes to the front.
+    fn forget(&mut self, first: Range<usize>, ring: &mut Ring) {
         let rest = first.end..self.incoming.start + self.filled;
         self.filled = rest.len();
         if !rest.is_empty() && !first.is_empty() {
@@ -132,7 +184,7 @@ impl Pipe {
     pub(super) fn sent(&mut self, moved_bytes: usize, ring: &mut Ring) -> Result<(), DeviceError> {
         self.sending = false;
         self.owed_bytes -= moved_bytes;
-        self.sent_of_message = (self.sent_of_message + moved_bytes) % self.message.outgoing;
+        self.sent_of_round = (self.sent_of_round + moved_bytes) % self.round_bytes;
         self.send(ring)
     }
 
@@ -141,7 +193,7 @@ impl Pipe {
             return Ok(());
         }
         self.sending = true;
-        let start = self.outgoing.start + self.sent_of_message;
+        let start = self.outgoing.start + self.sent_of_round;
         let end = self.outgoing.end.min(start + self.owed_bytes);
         let token = token(self.connection, Direction::Out);
         ring.send(token, &self.socket, start..end)

@@ -201,7 +201,8 @@ pub(crate) struct DeviceArguments {
 /// What loads have. Lists with commas are varied: every combination is measured.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LoadArguments {
-    /// The system: ringlog, kafka, nats, redis or iggy; all but ringlog need a build with `--features peers`
+    /// The system: ringlog, wire (ringlog by requests made beforehand), kafka, nats, redis or iggy; all but the first two
+    /// need a build with `--features peers`
     #[arg(long, value_name = "NAME", default_value = "ringlog", value_parser = text::<DriverKind>, conflicts_with = "compare")]
     pub(crate) driver: DriverKind,
     /// Address of the system [default: the usual one of --driver; of ringlog that in RINGLOG_BOOTSTRAP]
@@ -295,6 +296,9 @@ pub(crate) struct AppendArguments {
     /// Bytes that a log keeps: behind that, files of segments are used again
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
     pub(crate) retention: u64,
+    /// Size that segments grow to, 1 MiB to 256 MiB
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
+    pub(crate) segment_bytes: u64,
     #[command(flatten)]
     pub(crate) run: RunArguments,
 }

@@ -6,7 +6,7 @@ mod show;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ringlog_bench::driver::{DriverKind, Durability};
+use ringlog_bench::driver::Durability;
 use ringlog_bench::{
     Arrivals, BenchSettings, BrokerCommand, Crowd, ReadFrom, RunResult, Scenario, TargetSpec,
     Timing, bench, write_result,
@@ -190,6 +190,7 @@ fn without_load(scenario: Scenario, targets: Vec<TargetSpec>, run: RunArguments)
         fetch_bytes: 0,
         fill_bytes: 0,
         retention_bytes: 0,
+        segment_bytes: 0,
         workers: 1,
         warm_memory_bytes: run.warm_memory,
         late_after: Duration::ZERO,
@@ -224,6 +225,7 @@ fn append(arguments: AppendArguments) -> BenchSettings {
         batch_records: arguments.batch_records,
         in_flight: arguments.in_flight,
         retention_bytes: arguments.retention,
+        segment_bytes: arguments.segment_bytes,
         ..without_load(scenario, targets, arguments.run)
     }
 }
@@ -277,7 +279,7 @@ fn of_load(
         } => COLD_FILL_BYTES,
         _ => FILL_BYTES,
     };
-    let is_ours = load.driver == DriverKind::Ringlog;
+    let is_ours = load.driver.is_ringlog();
     let bootstrap = load.bootstrap.or_else(|| match is_ours {
         true => std::env::var(BOOTSTRAP_VARIABLE).ok(),
         false => None,
@@ -308,6 +310,7 @@ fn of_load(
         fetch_bytes: load.fetch_bytes,
         fill_bytes: load.fill.unwrap_or(fill_bytes),
         retention_bytes: 0,
+        segment_bytes: 0,
         workers: load.workers,
         warm_memory_bytes: run.warm_memory,
         late_after: load.late_after,

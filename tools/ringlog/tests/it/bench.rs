@@ -1,5 +1,6 @@
 //! The load generator against a real broker: what it counts must be so, how fast it was is nobody's business here.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
@@ -194,6 +195,56 @@ fn a_closed_loop_stands_beside_the_raw_programs() {
         let load = result["settings"]["load"].as_str().unwrap();
         assert!(load.contains("closed loop"), "{load}");
     }
+}
+
+#[test]
+fn requests_made_beforehand_are_stored_and_counted() {
+    let directory = directory();
+    // Free until the broker takes it, most likely.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = free.local_addr().unwrap().to_string();
+    drop(free);
+    let start = Start {
+        admin: &admin,
+        ..Start::new(directory.path())
+    };
+    let broker = start.broker();
+    let before = topics(&broker);
+    let target = format!("raw,wire@{}", broker.address);
+    let mut args = vec!["bench", "produce", "--compare", &target];
+    args.extend(["--durability", "memory", "--connections", "3"]);
+    args.extend(["--partitions", "2", "--in-flight", "4"]);
+    args.extend(["--admin", &admin]);
+    args.extend(SHORT);
+    let result = run(&args, b"").json();
+    assert_eq!(
+        lanes(&result),
+        [lane("raw", "", &[]), lane("wire", "", &["raw"])]
+    );
+    let point = &result["points"][1];
+    for repetition in point["repetitions"].as_array().unwrap() {
+        let requests = number(repetition, "requests");
+        assert!(requests > 0.0);
+        // The broker has counted all of them, and those before and after the measured time.
+        let counted = |when: &str| -> f64 {
+            let counters = repetition[when].as_object().unwrap().iter();
+            let produces = counters.filter(|(name, _)| {
+                name.starts_with("ringlog_requests_total") && name.contains("produce")
+            });
+            produces.map(|(_, count)| count.as_f64().unwrap()).sum()
+        };
+        assert!(counted("counters_after") - counted("counters_before") >= requests);
+    }
+    assert_eq!(topics(&broker), before, "what was made is removed");
+    // What it cannot do is said before anything is sent.
+    for more in [&["--rate", "10"][..], &["--keys", "3"], &["--receipts"]] {
+        let alone = format!("wire@{}", broker.address);
+        let mut args = vec!["bench", "produce", "--compare", &alone];
+        args.extend(more);
+        args.extend(SHORT);
+        run(&args, b"").refused(1, &["use ringlog"]);
+    }
+    assert_eq!(topics(&broker), before, "what was made is removed");
 }
 
 #[test]
