@@ -3,12 +3,14 @@
 mod append;
 mod fill;
 mod keep;
+mod point;
 mod ran;
 mod raw;
 mod replay;
 
 pub(crate) use self::fill::{FILL_SHAPE, fill_requests, write_requests};
 pub(crate) use self::keep::write_result;
+pub(crate) use self::point::{AppendTo, Beside, Lane, PointPlan, PointWork};
 pub(crate) use self::ran::of_restart;
 pub(crate) use self::raw::READ_DEPTH;
 
@@ -19,106 +21,21 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use crate::Progress;
-use crate::driver::{Counters, Driver, DriverKind, Durability, ProducerSpec, StreamSpec};
+use crate::driver::{Counters, Driver, DriverKind, ProducerSpec, StreamSpec};
 use crate::environment::environment;
 use crate::error::BenchError;
-use crate::load::{Load, Shape};
 use crate::metrics::counters;
 use crate::pin::placement;
 use crate::process::Observed;
 use crate::recorder::Window;
-use crate::result::{Point, PointSettings, RESULT_FORMAT, RunResult, TargetInfo};
+use crate::result::{Point, RESULT_FORMAT, RunResult, TargetInfo};
 use crate::run::{run, watch_idle};
-use crate::settings::{BenchSettings, ReadFrom};
+use crate::settings::BenchSettings;
 use crate::stop::Stop;
 use crate::summary::{Limits, Measured, as_f64, background_ratio, ratio, repetition, summary};
 use crate::target::{Target, TargetKind, TargetSpec};
 use crate::warm::warm_memory;
 use crate::worker::{Plan, Work};
-
-/// A point, before it is measured.
-#[derive(Clone, Debug)]
-pub(crate) struct PointPlan {
-    /// See [`PointSettings::phase`].
-    pub(crate) phase: String,
-    pub(crate) connections: usize,
-    pub(crate) partitions: u32,
-    pub(crate) work: PointWork,
-    /// Whether a reader of old data goes on beside.
-    pub(crate) has_cold_reader: bool,
-    /// Whether the server is watched while nobody asks it for anything, too.
-    pub(crate) is_idle_watched: bool,
-    /// A setting of the stream, besides those that all have.
-    pub(crate) stream_setting: Option<(String, String)>,
-}
-
-impl PointPlan {
-    /// Work with nothing beside it.
-    pub(crate) fn new(work: PointWork, connections: usize, partitions: u32) -> Self {
-        Self {
-            phase: String::new(),
-            connections,
-            partitions,
-            work,
-            has_cold_reader: false,
-            is_idle_watched: false,
-            stream_setting: None,
-        }
-    }
-}
-
-/// One of those that take turns.
-#[derive(Clone, Debug)]
-pub(crate) struct Lane {
-    pub(crate) target: usize,
-    pub(crate) plan: PointPlan,
-    /// Earlier lanes that its figures are put beside.
-    pub(crate) beside: Vec<Beside>,
-}
-
-/// What of two lanes is compared.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Beside {
-    /// The load of both.
-    Load(usize),
-    /// What went on beside the load of the later one, with the load of the earlier one.
-    Background(usize),
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum PointWork {
-    Device {
-        shape: ringlog_device::Shape,
-        record_bytes: usize,
-        depth: usize,
-    },
-    Produce {
-        shape: Shape,
-        load: Load,
-        is_followed: bool,
-    },
-    Consume {
-        /// Of the requests that filled the stream.
-        shape: Shape,
-        is_decoding: bool,
-        from: ReadFrom,
-    },
-    /// Appends in this process, without a network.
-    Append {
-        shape: Shape,
-        in_flight: usize,
-        to: AppendTo,
-    },
-}
-
-/// What is appended to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AppendTo {
-    /// Logs of the engine.
-    Log,
-    /// A file, with a raw program.
-    File,
-}
 
 /// A target with what is open of it.
 struct Open {
@@ -621,71 +538,6 @@ impl<'a> Session<'a> {
             said.insert(format!("stream setting {name}"), value.clone());
         }
         said
-    }
-}
-
-impl PointPlan {
-    pub(crate) fn settings(&self, durability: Durability) -> PointSettings {
-        let (record_bytes, batch_records, in_flight, rate) = match &self.work {
-            PointWork::Device {
-                record_bytes,
-                depth,
-                ..
-            } => (*record_bytes, 1, Some(*depth), None),
-            PointWork::Produce { shape, load, .. } => {
-                let (in_flight, rate) = match *load {
-                    Load::Closed { in_flight } => (Some(in_flight), None),
-                    Load::Open { rate, .. } => (None, Some(rate)),
-                };
-                (shape.record_bytes, shape.batch_records, in_flight, rate)
-            }
-            PointWork::Consume { shape, .. } => {
-                (shape.record_bytes, shape.batch_records, Some(1), None)
-            }
-            PointWork::Append {
-                shape, in_flight, ..
-            } => (
-                shape.record_bytes,
-                shape.batch_records,
-                Some(*in_flight),
-                None,
-            ),
-        };
-        PointSettings {
-            phase: self.phase.clone(),
-            record_bytes,
-            batch_records,
-            connections: self.connections,
-            partitions: self.partitions,
-            in_flight,
-            rate,
-            durability,
-        }
-    }
-
-    /// For a line of progress.
-    fn describe(&self) -> String {
-        let settings = self.settings(Durability::Default);
-        let mut text = String::new();
-        if !self.phase.is_empty() {
-            text.push_str(&format!("{}, ", self.phase));
-        }
-        text.push_str(&format!("{} B", settings.record_bytes));
-        if settings.batch_records > 1 {
-            text.push_str(&format!(" x {}", settings.batch_records));
-        }
-        text.push_str(&format!(", {} connection(s)", self.connections));
-        if self.partitions > 1 {
-            text.push_str(&format!(", {} partitions", self.partitions));
-        }
-        match (settings.rate, settings.in_flight) {
-            (Some(rate), _) => text.push_str(&format!(", {rate:.0}/s")),
-            (None, Some(in_flight)) if in_flight > 1 => {
-                text.push_str(&format!(", {in_flight} in flight"));
-            }
-            _ => {}
-        }
-        text
     }
 }
 

@@ -5,10 +5,10 @@
 //! consumers read old records. Pieces of several reads alternate in order of arrival. After a second without any flush
 //! group pieces are larger; the first group then finds more before it.
 //!
-//! A fetch that begins where one before it ended belongs to a [`Stream`]. From its second fetch on, the windows of the
-//! file that it will ask for in its next two fetches are read while the answer is on its way. The memory for that comes out of a budget; who
-//! finds none there reads without. It is given back when the reader stays away, and at once when an append is short of
-//! memory.
+//! A fetch that begins where one before it ended belongs to a [`Stream`]. From its second fetch on, the window of the
+//! file that it will ask for next is read while the answer is on its way, and while nothing is written the one behind it,
+//! too. The memory for that comes out of a budget; who finds none there reads without. It is given back when the reader
+//! stays away, and at once when an append is short of memory.
 
 mod stream;
 mod window;

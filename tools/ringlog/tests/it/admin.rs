@@ -1,9 +1,9 @@
 //! The admin port.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 
-use crate::process::{Start, directory};
+use crate::process::{Start, directory, free_address};
 
 /// The answer to a GET.
 fn get(address: &str, path: &str) -> String {
@@ -18,10 +18,7 @@ fn get(address: &str, path: &str) -> String {
 #[test]
 fn metrics_and_health_are_told() {
     let directory = directory();
-    // Free until the broker takes it, most likely.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let admin = free.local_addr().unwrap().to_string();
-    drop(free);
+    let admin = free_address();
     let start = Start {
         admin: &admin,
         ..Start::new(directory.path())
@@ -62,9 +59,7 @@ fn metrics_and_health_are_told() {
 #[test]
 fn slow_requests_are_told_with_their_stages() {
     let directory = directory();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let admin = free.local_addr().unwrap().to_string();
-    drop(free);
+    let admin = free_address();
     let start = Start {
         admin: &admin,
         ..Start::new(directory.path())
@@ -140,9 +135,7 @@ fn a_damaged_partition_is_offline_with_its_reason_and_the_others_are_served() {
     // A partition whose checkpoint is a directory cannot be opened.
     std::fs::remove_file(&checkpoint).unwrap();
     std::fs::create_dir(&checkpoint).unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let admin = free.local_addr().unwrap().to_string();
-    drop(free);
+    let admin = free_address();
     start.admin = &admin;
     let broker = start.broker();
     let health = get(&admin, "/healthz");

@@ -1,13 +1,12 @@
 //! The load generator against a real broker: what it counts must be so, how fast it was is nobody's business here.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::process::{Broker, PATIENCE, PAUSE, Start, directory, run, spawn};
+use crate::process::{Broker, PATIENCE, PAUSE, Start, directory, free_address, run, spawn};
 
 /// Short runs that are valid however busy the machine is.
 const SHORT: [&str; 10] = [
@@ -200,10 +199,7 @@ fn a_closed_loop_stands_beside_the_raw_programs() {
 #[test]
 fn requests_made_beforehand_are_stored_and_counted() {
     let directory = directory();
-    // Free until the broker takes it, most likely.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let admin = free.local_addr().unwrap().to_string();
-    drop(free);
+    let admin = free_address();
     let start = Start {
         admin: &admin,
         ..Start::new(directory.path())

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
@@ -21,6 +21,12 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 /// A directory below the build's, so that it is on a file system with O_DIRECT where the build is.
 pub(crate) fn directory() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// An address that is free until somebody takes it: the test's broker, most likely.
+pub(crate) fn free_address() -> String {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    free.local_addr().unwrap().to_string()
 }
 
 /// The program under test.
