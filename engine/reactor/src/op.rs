@@ -65,6 +65,9 @@ pub struct Stat {
     pub len_bytes: u64,
     /// Bytes that the file system has allocated to it.
     pub allocated_bytes: u64,
+    /// When its contents changed last, in milliseconds since the Unix epoch, by the wall clock at that time. After a loss
+    /// of power it may be some seconds older.
+    pub modified_ms: i64,
     /// What it is.
     pub kind: FileKind,
 }

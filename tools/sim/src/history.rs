@@ -207,6 +207,14 @@ impl History {
         self.skew_ms = skew_ms;
     }
 
+    /// The broker starts when its clock shows `now_ms`. What it appended before may count from now on as appended then:
+    /// it is not bound to know more of it, and the clock may be behind.
+    pub fn starting(&mut self, now_ms: i64) {
+        for known in self.records.values_mut() {
+            known.sent_at_ms.0 = known.sent_at_ms.0.min(now_ms);
+        }
+    }
+
     /// The log was said to start here.
     ///
     /// # Errors

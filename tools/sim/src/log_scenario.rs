@@ -155,6 +155,10 @@ impl Run {
     }
 
     fn start(&self, life: Life) {
+        let now_ms = self.world.unix_time_ms(self.node);
+        for history in &mut self.clients.borrow_mut().histories {
+            history.starting(now_ms);
+        }
         let incarnation = Incarnation {
             clients: Rc::clone(&self.clients),
             workload: Rc::clone(&self.workload),

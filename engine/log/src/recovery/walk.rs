@@ -315,9 +315,14 @@ impl<'a> Recovering<'a> {
             self.scanned_bytes += len_bytes;
         };
         if self.scanned_bytes > scanned_before {
-            // When its batches were appended is not known where the checkpoint does not tell: keep them too long.
-            let now = TimestampMs::new(self.env.reactor.unix_time_ms());
-            segment.note_append(now);
+            // When its batches were appended is not known where the checkpoint does not tell: keep them too long. The
+            // clock may be behind, as that of a machine is which has just started; the file knows when it was written.
+            let now_ms = self.env.reactor.unix_time_ms();
+            let modified_ms = match self.env.reactor.stat(&path).await {
+                Ok(stat) => stat.modified_ms,
+                Err(error) => return Err(FileError::new("stat", &path, error).into()),
+            };
+            segment.note_append(TimestampMs::new(now_ms.max(modified_ms)));
         }
         segment.durable_bytes = segment.len_bytes;
         self.end.segment = segment.base;

@@ -171,3 +171,37 @@ fn a_clock_that_goes_back_removes_nothing_early() {
         assert_eq!(log.log_start(), Offset::new(2));
     });
 }
+
+#[test]
+fn a_clock_that_is_behind_at_a_restart_removes_nothing_early() {
+    let config = LogConfig {
+        retention_ms: Some(60_000),
+        ..small()
+    };
+    let before = config.clone();
+    let world = World::new(1);
+    // No checkpoint tells when this was appended, and the process is killed.
+    let end = world.run(move |env| async move {
+        let (log, _) = open_with(&env, before).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        append_numbered(&env, &log, 1, 100, 1).await;
+        log.flush().await.unwrap();
+        log.log_end()
+    });
+    let clock = world.clock();
+    world.run(move |env| async move {
+        // As on a machine without a battery for its clock, until the time servers have answered.
+        clock.set_off(-3_600_000);
+        let (log, report) = open_with(&env, config).await;
+        assert_eq!(report.log_end, end);
+        assert!(report.scanned_bytes > 0);
+        clock.set_off(0);
+        log.apply_retention().await.unwrap();
+        log.apply_retention().await.unwrap();
+        assert_eq!(log.log_start(), Offset::ZERO);
+        env.reactor.sleep(Duration::from_secs(61)).await;
+        log.apply_retention().await.unwrap();
+        log.apply_retention().await.unwrap();
+        assert_eq!(log.log_start(), end);
+    });
+}

@@ -3,7 +3,8 @@
 //! An operation is taken at its submission ([`Disk::begin`]) and takes effect at its completion
 //! ([`Disk::finish`]); in between others overlap it. A sync covers the writes that completed before it was
 //! submitted. At a crash ([`Disk::crash`]) the operations in flight and everything unsynced are decided by
-//! chance, see [`content`] and [`tree`]. It knows nothing of time; the world decides when operations end.
+//! chance, see [`content`] and [`tree`]. It knows nothing of time; the world decides when operations end, and says what
+//! the wall clock shows then, for the times of files.
 
 mod content;
 mod faults;
@@ -20,7 +21,7 @@ use tree::{Ino, Tree};
 
 use super::random::Chance;
 use crate::limits::BLOCK_BYTES;
-use crate::op::{DirEntry, FileKind, Handle, Op, OpenOptions, Output, Space, Stat};
+use crate::op::{DirEntry, FileKind, Handle, Op, OpenOptions, Output, Space, Stat, SyncKind};
 
 /// What became of the disks of a world so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +83,7 @@ pub(crate) struct Disk {
     seq: Seq,
     next_token: DiskToken,
     capacity_bytes: u64,
+    now_ms: i64,
     pub(crate) stats: DiskStats,
 }
 
@@ -97,6 +99,7 @@ impl Disk {
             seq: 0,
             next_token: 0,
             capacity_bytes,
+            now_ms: 0,
             stats: DiskStats::default(),
         }
     }
@@ -173,8 +176,10 @@ impl Disk {
         &mut self,
         token: DiskToken,
         new_handle: Handle,
+        now_ms: i64,
         chance: &mut Chance,
     ) -> Option<Output> {
+        self.now_ms = now_ms;
         let InFlight {
             op,
             ino,
@@ -220,7 +225,7 @@ impl Disk {
                 };
                 Output::Count(self.write(ino, &write, fault, chance))
             }
-            Op::Sync { .. } => Output::Unit(self.sync(ino, began, fault, chance)),
+            Op::Sync { kind, .. } => Output::Unit(self.sync(ino, kind, began, fault, chance)),
             Op::Allocate { len_bytes, .. } => Output::Unit(failed(fault).and_then(|()| {
                 self.reserve(ino, len_bytes)?;
                 let seq = self.next_seq();
@@ -289,7 +294,7 @@ impl Disk {
             None if options.create || options.create_new => {
                 let seq = self.next_seq();
                 let ino = self.tree.create(&place, seq);
-                self.files.insert(ino, Content::default());
+                self.files.insert(ino, Content::created(self.now_ms));
                 ino
             }
             None => return Err(io::ErrorKind::NotFound.into()),
@@ -340,13 +345,17 @@ impl Disk {
             .in_flight
             .values()
             .any(|op| op.ino == ino && matches!(op.op, Op::WriteAt { .. }));
-        self.file(ino)?.land(write, seq, others, chance);
+        let now_ms = self.now_ms;
+        let file = self.file(ino)?;
+        file.land(write, seq, others, chance);
+        file.note_modified(now_ms);
         Ok(())
     }
 
     fn sync(
         &mut self,
         ino: Option<Ino>,
+        kind: SyncKind,
         began: Seq,
         fault: Option<io::ErrorKind>,
         chance: &mut Chance,
@@ -356,7 +365,11 @@ impl Disk {
             return Err(error);
         }
         self.stats.syncs += 1;
-        self.file(ino)?.synced(began);
+        let file = self.file(ino)?;
+        file.synced(began);
+        if kind == SyncKind::All {
+            file.metadata_synced();
+        }
         Ok(())
     }
 
@@ -404,11 +417,13 @@ impl Disk {
             Some(file) => Stat {
                 len_bytes: file.len(),
                 allocated_bytes: file.allocated(),
+                modified_ms: file.modified_ms(),
                 kind: FileKind::File,
             },
             None => Stat {
                 len_bytes: 0,
                 allocated_bytes: 0,
+                modified_ms: 0,
                 kind: FileKind::Directory,
             },
         }

@@ -361,6 +361,7 @@ impl SimWorld {
             } => {
                 let output = {
                     let mut state = self.0.state.borrow_mut();
+                    let now_ms = state.unix_time_ms(node);
                     let State {
                         nodes,
                         handles,
@@ -370,7 +371,7 @@ impl SimWorld {
                     let disk = nodes
                         .get_mut(usize::from(node.0))
                         .map(|node| &mut node.disk);
-                    disk.and_then(|disk| disk.finish(token, handles.next(), chance))
+                    disk.and_then(|disk| disk.finish(token, handles.next(), now_ms, chance))
                 };
                 if let Some(output) = output {
                     self.0.state.borrow_mut().trace.note(&[outcome(&output)]);

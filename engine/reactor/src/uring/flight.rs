@@ -634,6 +634,8 @@ fn stat(answer: &libc::statx) -> Stat {
     Stat {
         len_bytes: answer.stx_size,
         allocated_bytes: answer.stx_blocks.saturating_mul(512),
+        modified_ms: (answer.stx_mtime.tv_sec.saturating_mul(1_000))
+            .saturating_add(i64::from(answer.stx_mtime.tv_nsec / 1_000_000)),
         kind,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{future, stream};
 use ringlog_coord::config::{self, TopicConfig, TopicConfigs};
 use ringlog_coord::controller::PartitionAssignment;
 use ringlog_coord::groups::GROUPS_TOPIC;
@@ -53,7 +53,7 @@ impl Shard {
         });
         opened
             .buffer_unordered(OPENS_AT_ONCE_MAX)
-            .filter_map(async |failed| failed)
+            .filter_map(future::ready)
             .collect()
             .await
     }
@@ -182,7 +182,7 @@ impl Shard {
         // Several at a time: each may write and sync.
         stream::iter(set)
             .buffered(OPENS_AT_ONCE_MAX)
-            .filter_map(async |pending| pending)
+            .filter_map(future::ready)
             .collect()
             .await
     }

@@ -159,5 +159,22 @@ fn retention_removes_old_records_only() {
     history.acknowledged(2, 1, 1).unwrap();
     history.started_at(1, 10).unwrap();
     fails_as(history.started_at(2, 14), "removed-too-early");
+    history.starting(12);
+    fails_as(history.started_at(2, 14), "removed-too-early");
     history.started_at(2, 15).unwrap();
+}
+
+#[test]
+fn what_a_broker_finds_counts_as_appended_when_it_started_by_a_clock_that_is_behind() {
+    let retention = Retention {
+        by_size: false,
+        ms: Some(10),
+    };
+    let mut history = History::new(0, retention);
+    history.sent(1, 100);
+    history.acknowledged(1, 0, 1).unwrap();
+    history.starting(41);
+    fails_as(history.started_at(1, 50), "removed-too-early");
+    history.clock_set_off(50, 0);
+    history.started_at(1, 110).unwrap();
 }

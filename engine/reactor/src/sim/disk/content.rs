@@ -71,9 +71,32 @@ pub(super) struct Content {
     durable_len: u64,
     len_versions: Vec<(Seq, u64)>,
     allocated: u64,
+    modified_ms: i64,
+    durable_modified_ms: i64,
 }
 
 impl Content {
+    pub(super) fn created(now_ms: i64) -> Self {
+        Self {
+            modified_ms: now_ms,
+            durable_modified_ms: now_ms,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn modified_ms(&self) -> i64 {
+        self.modified_ms
+    }
+
+    pub(super) fn note_modified(&mut self, now_ms: i64) {
+        self.modified_ms = now_ms;
+    }
+
+    /// A sync of data and metadata completed.
+    pub(super) fn metadata_synced(&mut self) {
+        self.durable_modified_ms = self.modified_ms;
+    }
+
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -386,6 +409,7 @@ impl Content {
         self.dirty.clear();
         self.len = len;
         self.durable_len = len;
+        self.modified_ms = self.durable_modified_ms;
     }
 
     /// Turns one bit over in every version there is of it.
@@ -410,6 +434,7 @@ impl Content {
         self.dirty.clear();
         self.len_versions.clear();
         self.durable_len = self.len;
+        self.durable_modified_ms = self.modified_ms;
     }
 }
 

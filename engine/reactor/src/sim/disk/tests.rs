@@ -28,7 +28,7 @@ impl Rig {
     fn finish(&mut self, token: DiskToken) -> Output {
         self.handles += 1;
         self.disk
-            .finish(token, Handle(self.handles), &mut self.chance)
+            .finish(token, Handle(self.handles), 0, &mut self.chance)
             .unwrap()
     }
 

@@ -1,6 +1,7 @@
 //! Files and directories.
 
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -148,6 +149,9 @@ fn directories_are_made_listed_renamed_and_removed() {
         (stat.len_bytes, stat.allocated_bytes, stat.kind),
         (12_288, 12_288, FileKind::File)
     );
+    let modified = UNIX_EPOCH + Duration::from_millis(stat.modified_ms.cast_unsigned());
+    let since = modified.elapsed().unwrap();
+    assert!(since < Duration::from_secs(600), "{since:?}");
     assert_eq!(
         rig.unit(Op::Rmdir { path: sub.clone() })
             .unwrap_err()
