@@ -44,7 +44,7 @@ pub(crate) enum OverBudget {
     },
     /// The descriptors do not suffice.
     #[error(
-        "the open files that the system allows do not suffice: {partitions} partitions with {each} files each need {needed}, and {available} are left beside those of connections, readers and the broker itself. Raise the hard limit (ulimit -Hn, LimitNOFILE=), or use fewer partitions"
+        "the open files that the system allows do not suffice: {partitions} partitions with {each} files each need {needed}, and {available} are left beside those of connections, readers and the broker itself. Raise the hard limit (ulimit -Hn, LimitNOFILE=), allow fewer connections (--connections-max), or use fewer partitions"
     )]
     Descriptors {
         partitions: u64,

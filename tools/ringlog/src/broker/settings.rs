@@ -10,6 +10,7 @@ use ringlog_coord::units::parse_bytes;
 use ringlog_reactor::UringPlatform;
 use ringlog_record::BrokerId;
 use ringlog_server::BrokerConfig;
+use ringlog_server::limits::CONNECTIONS_MAX;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::Spanned;
@@ -58,6 +59,7 @@ struct File {
     shards: Option<Spanned<u16>>,
     #[serde(default, deserialize_with = "bytes")]
     memory: Option<usize>,
+    connections_max: Option<Spanned<usize>>,
     spin_us: Option<Spanned<u64>>,
     log: Option<Spanned<String>>,
 }
@@ -167,6 +169,12 @@ impl Settings {
             .or(file.memory)
             .unwrap_or_else(|| MEMORY_BYTES.max(BrokerConfig::memory_bytes_min(broker.shards)));
         check_memory(&broker)?;
+        let connections_max = lines.pick(
+            arguments.connections_max,
+            "connections_max",
+            file.connections_max,
+        );
+        broker.connections_max = connections(connections_max.as_ref(), broker.shards)?;
         let spin_us = lines.pick(arguments.spin_us, "spin_us", file.spin_us);
         broker.spin = spin(spin_us.as_ref())?;
         let admin = lines.pick(arguments.admin.clone(), "admin", file.admin);
@@ -264,6 +272,22 @@ fn check_memory(broker: &BrokerConfig) -> Result<(), CommandError> {
         return Err(wrong("memory", &reason));
     }
     Ok(())
+}
+
+fn connections(
+    connections_max: Option<&Sourced<usize>>,
+    shards: NonZeroU16,
+) -> Result<usize, CommandError> {
+    let Some(given) = connections_max else {
+        return Ok(CONNECTIONS_MAX);
+    };
+    // Each shard takes an equal part.
+    let least = usize::from(shards.get());
+    if !(least..=CONNECTIONS_MAX).contains(&given.value) {
+        let reason = format!("{} is not from {least} to {CONNECTIONS_MAX}", given.value);
+        return Err(wrong(&given.origin, &reason));
+    }
+    Ok(given.value)
 }
 
 fn spin(spin_us: Option<&Sourced<u64>>) -> Result<Duration, CommandError> {

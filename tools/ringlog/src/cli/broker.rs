@@ -43,6 +43,9 @@ pub(crate) struct BrokerArguments {
     /// Memory for buffers and caches, all shards together [default: 1GiB, more for many shards]
     #[arg(long, value_name = "BYTES", value_parser = byte_count)]
     pub(crate) memory: Option<usize>,
+    /// Connections at a time; the open files that the system allows and that they leave are for partitions [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub(crate) connections_max: Option<usize>,
     /// How long an idle core spins before it sleeps, in microseconds, at most 200 [default: 0]
     #[arg(long, value_name = "MICROSECONDS")]
     pub(crate) spin_us: Option<u64>,

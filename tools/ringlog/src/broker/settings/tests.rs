@@ -57,6 +57,14 @@ fn what_does_not_fit_is_refused_with_a_way_out() {
         &["--shards", "at least one"],
     );
     check_refused(&["--spin-us", "1000"], &["--spin-us", "200"]);
+    check_refused(
+        &["--connections-max", "0"],
+        &["--connections-max", "1", "10000"],
+    );
+    check_refused(
+        &["--connections-max", "10001"],
+        &["--connections-max", "10000"],
+    );
     check_refused(&["--admin", "here"], &["--admin", "127.0.0.1:9401", "none"]);
     check_refused(&["--memory", "1MiB"], &["memory", "1.00 MiB", "at least"]);
     check_refused(&["--log", "loud"], &["--log", "debug"]);
