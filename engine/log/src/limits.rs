@@ -45,11 +45,11 @@ pub const PRODUCER_KEPT_MS: i64 = 120_000;
 pub const PRODUCER_EXPIRY_MS: i64 = 86_400_000;
 
 /// Bytes made durable behind a checkpoint that ask for the next one.
-pub const CHECKPOINT_INTERVAL_BYTES: u64 = 8 << 20;
+pub const CHECKPOINT_INTERVAL_BYTES: u64 = 4 << 20;
 
 /// Most bytes that may be written behind a checkpoint: a flush group beyond waits for the next one. Recovery looks
 /// for batches no further.
-pub const CHECKPOINT_LAG_BYTES_MAX: u64 = 16 << 20;
+pub const CHECKPOINT_LAG_BYTES_MAX: u64 = 12 << 20;
 
 /// Chunks of the tail are at least this large when more than one append at a time meets in them.
 pub const CHUNK_BYTES_MIN: usize = 16 << 10;
@@ -95,6 +95,12 @@ pub const READ_AHEAD_IDLE_MS: u64 = 1000;
 /// Bytes of a buffer that any batch fits into wherever it begins.
 pub const SCAN_BYTES: usize = (4 << 20) + (16 << 10);
 
+/// Bytes of the first read of a walk over a segment.
+pub const SCAN_WINDOW_BYTES_MIN: usize = 64 << 10;
+
+/// Bytes of the later ones, unless a single batch is larger.
+pub const SCAN_WINDOW_BYTES_MAX: usize = 1 << 20;
+
 /// How long a round of flush groups waits for one of them, in milliseconds. A group that takes longer leaves the round
 /// and goes on by itself, so that a slow or silent device below one log does not hold up the others.
 pub const ROUND_PATIENCE_MS: u64 = 100;
@@ -136,6 +142,8 @@ pub const DELETE_ATTEMPTS_MAX: usize = 5;
 
 const _: () = assert!(ringlog_record::limits::BATCH_BYTES_MAX as u64 <= FLUSH_GROUP_BYTES_MAX);
 const _: () = assert!(SCAN_BYTES as u64 >= FLUSH_GROUP_BYTES_MAX + BLOCK_BYTES);
+const _: () = assert!(SCAN_WINDOW_BYTES_MIN <= SCAN_WINDOW_BYTES_MAX);
+const _: () = assert!(SCAN_WINDOW_BYTES_MAX <= SCAN_BYTES);
 const _: () = assert!(SEGMENT_CLASSES_BYTES[1] >= FLUSH_GROUP_BYTES_MAX);
 const _: () =
     assert!(CHECKPOINT_LAG_BYTES_MAX >= CHECKPOINT_INTERVAL_BYTES + FLUSH_GROUP_BYTES_MAX);

@@ -8,17 +8,20 @@ use ringlog_record::batch::{BatchError, BatchView};
 use ringlog_record::limits::BATCH_HEADER_BYTES;
 
 use crate::error::BatchProblem;
-use crate::limits::SCAN_BYTES;
-use crate::tail::block_floor;
+use crate::limits::{SCAN_BYTES, SCAN_WINDOW_BYTES_MAX, SCAN_WINDOW_BYTES_MIN};
+use crate::tail::{block_ceil, block_floor};
 
 /// A window on a segment file.
 pub(crate) struct Scanner {
+    reactor: Reactor,
     file: File,
     file_bytes: u64,
     buf: AlignedBuf,
     /// Position in the file of the first byte of `buf`.
     start: u64,
     len: usize,
+    /// Bytes that the next read takes, unless more are wanted: few at first, since many look at one batch only.
+    window_bytes: usize,
 }
 
 /// Where a walk ended, and why.
@@ -57,23 +60,21 @@ pub(crate) struct Behind {
     pub(crate) later: Option<Found>,
     /// Where the window ends in which a flush group may be torn, and the last valid batch that begins in it.
     pub(crate) window_end: u64,
+    /// Nothing but zeros was found.
+    pub(crate) is_zero: bool,
 }
 
 impl Scanner {
     /// A window on the first `file_bytes` of a file.
     pub(crate) fn new(reactor: &Reactor, file: File, file_bytes: u64) -> Self {
-        let wanted = usize::try_from(file_bytes)
-            .unwrap_or(SCAN_BYTES)
-            .clamp(1, SCAN_BYTES);
-        let buf = reactor
-            .buffer(wanted)
-            .unwrap_or_else(|| AlignedBuf::unpooled(wanted));
         Self {
+            reactor: reactor.clone(),
             file,
             file_bytes,
-            buf,
+            buf: AlignedBuf::unpooled(1),
             start: 0,
             len: 0,
+            window_bytes: SCAN_WINDOW_BYTES_MIN,
         }
     }
 
@@ -82,7 +83,7 @@ impl Scanner {
         let available = self.file_bytes.saturating_sub(position);
         let wanted = usize::try_from(available).unwrap_or(usize::MAX).min(wanted);
         if !self.holds(position, wanted) {
-            self.fill(block_floor(position)).await?;
+            self.fill(position, wanted).await?;
         }
         let from = usize::try_from(position - self.start)
             .unwrap_or(usize::MAX)
@@ -94,9 +95,19 @@ impl Scanner {
         position >= self.start && position + wanted as u64 <= self.start + self.len as u64
     }
 
-    async fn fill(&mut self, start: u64) -> io::Result<()> {
-        let len = self.buf.capacity().min(SCAN_BYTES);
-        let buf = std::mem::replace(&mut self.buf, AlignedBuf::unpooled(1));
+    async fn fill(&mut self, position: u64, wanted: usize) -> io::Result<()> {
+        let start = block_floor(position);
+        let bytes = |to: u64| usize::try_from(block_ceil(to) - start).unwrap_or(SCAN_BYTES);
+        let len = bytes(position + wanted as u64)
+            .max(self.window_bytes)
+            .min(bytes(self.file_bytes.min(start + SCAN_BYTES as u64)));
+        self.window_bytes = (self.window_bytes * 4).min(SCAN_WINDOW_BYTES_MAX);
+        let mut buf = std::mem::replace(&mut self.buf, AlignedBuf::unpooled(1));
+        if buf.capacity() < len {
+            drop(buf);
+            let pooled = self.reactor.buffer(len);
+            buf = pooled.unwrap_or_else(|| AlignedBuf::unpooled(len));
+        }
         let (read, buf) = self.file.read_at(start, buf, len).await;
         self.buf = buf;
         let within = usize::try_from(self.file_bytes.saturating_sub(start)).unwrap_or(usize::MAX);
@@ -135,6 +146,7 @@ impl Scanner {
         let mut behind = Behind {
             later: None,
             window_end: wanted.from.min(self.file_bytes),
+            is_zero: true,
         };
         let mut position = end;
         while position < to {
@@ -142,9 +154,11 @@ impl Scanner {
             let Some(skipped) = next_candidate(window) else {
                 // A header may begin in the last bytes of the window.
                 let passed = (window.len() + 1).saturating_sub(BATCH_HEADER_BYTES).max(1);
+                behind.is_zero &= window.iter().take(passed).all(|&byte| byte == 0);
                 position += passed as u64;
                 continue;
             };
+            behind.is_zero = false;
             position += skipped as u64;
             if position >= to {
                 break;
@@ -198,11 +212,7 @@ pub(crate) fn next_candidate(window: &[u8]) -> Option<usize> {
     const MAGIC_AT: usize = 16;
     let mut from = 0;
     loop {
-        let magic = window
-            .get(from + MAGIC_AT..)?
-            .iter()
-            .position(|&byte| byte == 2)?;
-        from += magic;
+        from += memchr::memchr(2, window.get(from + MAGIC_AT..)?)?;
         let header = window.get(from..from + BATCH_HEADER_BYTES)?;
         let base_offset = header
             .first_chunk()

@@ -30,7 +30,7 @@ pub(super) struct Settled {
 impl Recovering<'_> {
     /// Makes the end of the active segment what the log says it is, durably.
     pub(super) async fn settle(
-        &self,
+        &mut self,
         active: &mut Segment,
         config: &LogConfig,
     ) -> Result<Settled, OpenError> {
@@ -42,7 +42,7 @@ impl Recovering<'_> {
             let path = path.clone();
             move |error| FileError::new(operation, &path, error)
         };
-        let Some(stop) = self.end.stop.as_ref() else {
+        let Some(stop) = self.end.stop.clone() else {
             let carry = self
                 .read_carry(&file, active.len_bytes)
                 .await
@@ -52,7 +52,7 @@ impl Recovering<'_> {
                 torn_tail: None,
             });
         };
-        let window_end = self.check_nothing_beyond(&file, active, stop).await?;
+        let window_end = self.check_nothing_beyond(&file, active, &stop).await?;
         let wanted_bytes = config.file_bytes(0, 0).max(block_ceil(active.len_bytes));
         if active.capacity_bytes < wanted_bytes {
             // The crash came before the length of a new file was durable.
@@ -84,9 +84,10 @@ impl Recovering<'_> {
     }
 
     /// Looks for a valid batch where a torn flush group cannot have left one. Gives the end of the window in which it
-    /// can have left something; batches that a recycled file held before lie within it or behind it, none across.
+    /// can have left something; batches that a recycled file held before lie within it or behind it, none across. That is
+    /// the end of the log where only zeros were found.
     async fn check_nothing_beyond(
-        &self,
+        &mut self,
         file: &File,
         active: &Segment,
         stop: &Stop,
@@ -101,11 +102,16 @@ impl Recovering<'_> {
             least: stop.offset,
         };
         let path = self.directory.segment_path(active.base);
-        let mut scanner = Scanner::new(&self.env.reactor, file.clone(), active.capacity_bytes);
+        let walked = self.scanner.take();
+        let fresh = || Scanner::new(&self.env.reactor, file.clone(), active.capacity_bytes);
+        let mut scanner = walked.unwrap_or_else(fresh);
         let behind = scanner.look_behind(stop.position, &beyond).await;
         let behind = behind.map_err(|error| FileError::new("read", &path, error))?;
         let Some(found) = behind.later else {
-            return Ok(behind.window_end);
+            return Ok(match behind.is_zero {
+                true => stop.position,
+                false => behind.window_end,
+            });
         };
         let damage = Damage::ValidBatchBeyond {
             batch: stop.problem.clone(),

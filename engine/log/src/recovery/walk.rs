@@ -48,6 +48,8 @@ pub(super) struct Recovering<'a> {
     pub(super) scanned_bytes: u64,
     /// The log was closed and nothing contradicts that.
     pub(super) is_clean: bool,
+    /// The window on the segment that was walked over last, if it was.
+    pub(super) scanner: Option<Scanner>,
 }
 
 impl<'a> Recovering<'a> {
@@ -72,6 +74,7 @@ impl<'a> Recovering<'a> {
             producers,
             scanned_bytes: 0,
             is_clean: checkpoint.is_some_and(|found| found.is_clean),
+            scanner: None,
         }
     }
 
@@ -325,6 +328,7 @@ impl<'a> Recovering<'a> {
             segment.note_append(TimestampMs::new(now_ms.max(modified_ms)));
         }
         segment.durable_bytes = segment.len_bytes;
+        self.scanner = Some(scanner);
         self.end.segment = segment.base;
         self.end.stop = Some(Stop {
             position: segment.len_bytes,

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use ringlog_log::{Damage, Log, LogConfig, OpenError, ReadError, ReadRequest};
+use ringlog_reactor::sim::FaultyOp;
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::bench_world::{
@@ -108,6 +110,7 @@ impl Disk {
     /// Batches with these sizes of values, one to three records each; a checkpoint after the first `checkpointed`.
     fn written(lens: Vec<usize>, checkpointed: usize) -> Self {
         let world = World::new(7);
+        let faults = world.faults();
         let history = world.run(move |env| async move {
             let env = env_without_bulk(&env.reactor);
             let (log, _) = try_open(&env, config()).await.unwrap();
@@ -119,6 +122,7 @@ impl Disk {
                     epoch += 1;
                     log.begin_epoch(LeaderEpoch::new(epoch)).await.unwrap();
                     history.checkpointed = index;
+                    faults.delay_always(FaultyOp::Write, "checkpoint", Duration::from_secs(60));
                 }
                 let offset = history.end();
                 let end_offset = offset + 1 + index as u64 % 3;
@@ -139,6 +143,7 @@ impl Disk {
                 log.append(&bytes, LeaderEpoch::new(epoch)).unwrap();
                 log.flush().await.unwrap();
             }
+            faults.clear();
             history
         });
         world.lose_power();

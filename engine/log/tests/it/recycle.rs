@@ -269,6 +269,7 @@ fn damage_is_found_in_a_recycled_file() {
         retention_bytes: Some(16 << 20),
         ..LogConfig::default()
     };
+    let faults = world.faults();
     let (base, position) = world.run(move |env| async move {
         let (log, _) = open_with(&env, config).await;
         log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
@@ -284,11 +285,15 @@ fn damage_is_found_in_a_recycled_file() {
             log.flush().await.unwrap();
         }
         let base = log.log_end().get() - 1;
-        // The last checkpoint is written after 8 MiB.
-        for _ in 0..240 {
+        // A checkpoint comes after 4 MiB of it, and none any more that would know of what is damaged.
+        for index in 0..200 {
+            if index == 80 {
+                faults.delay_always(FaultyOp::Write, "checkpoint", Duration::from_secs(60));
+            }
             log.append(&one, LeaderEpoch::new(1)).unwrap();
             log.flush().await.unwrap();
         }
+        faults.clear();
         let files = files(&env).await;
         let files = files.iter().map(|(name, bytes)| (name.clone(), &bytes[..]));
         let found = verify_directory(files.collect()).unwrap();
