@@ -6,7 +6,7 @@
 //! group pieces are larger; the first group then finds more before it.
 //!
 //! A fetch that begins where one before it ended belongs to a [`Stream`]. From its second fetch on, the window of the
-//! file that it will ask for next is read while the answer is on its way, and while nothing is written the one behind it,
+//! file that it will ask for next is read while the answer is on its way, and while nothing is written those behind it,
 //! too. The memory for that comes out of a budget; who finds none there reads without. It is given back when the reader
 //! stays away, and at once when an append is short of memory.
 
@@ -21,7 +21,7 @@ use std::time::Duration;
 use ringlog_reactor::{AlignedBuf, Budget, Reactor};
 use ringlog_record::Offset;
 
-pub(crate) use self::stream::{Ahead, Stream};
+pub(crate) use self::stream::{Ahead, Stream, Windows};
 pub(crate) use self::window::Window;
 use crate::limits::{BACKGROUND_IN_FLIGHT_BYTES_MAX, READ_AHEAD_IDLE_MS, READ_STREAMS_MAX};
 use crate::log::LogInner;

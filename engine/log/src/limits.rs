@@ -80,8 +80,8 @@ pub const BACKGROUND_IN_FLIGHT_BYTES_MAX: usize = 512 << 10;
 /// Bytes that are read ahead at least for a reader that goes on, however few it takes at a time.
 pub const READ_AHEAD_BYTES_MIN: usize = 256 << 10;
 
-/// Bytes that a shard reads ahead unless its owner says otherwise: a window each for two of the fastest readers.
-pub const READ_AHEAD_BYTES: usize = 2 * DISK_READ_BYTES_MAX;
+/// Bytes that a shard reads ahead unless its owner says otherwise: a window each for four of the fastest readers.
+pub const READ_AHEAD_BYTES: usize = 4 * DISK_READ_BYTES_MAX;
 
 /// Files of sealed segments that a shard keeps open.
 pub const SEALED_FILES_MAX: usize = 256;

@@ -1,14 +1,18 @@
 //! Walking over the batches of a segment file, with every check that its bytes allow.
 
+use std::collections::VecDeque;
 use std::io;
 
+use bytes::Bytes;
 use ringlog_reactor::{AlignedBuf, File, Reactor};
 use ringlog_record::Offset;
 use ringlog_record::batch::{BatchError, BatchView};
 use ringlog_record::limits::BATCH_HEADER_BYTES;
 
 use crate::error::BatchProblem;
-use crate::limits::{SCAN_BYTES, SCAN_WINDOW_BYTES_MAX, SCAN_WINDOW_BYTES_MIN};
+use crate::limits::{
+    FLUSH_GROUP_BYTES_MAX, SCAN_BYTES, SCAN_WINDOW_BYTES_MAX, SCAN_WINDOW_BYTES_MIN,
+};
 use crate::tail::{block_ceil, block_floor};
 
 /// A window on a segment file.
@@ -22,6 +26,23 @@ pub(crate) struct Scanner {
     len: usize,
     /// Bytes that the next read takes, unless more are wanted: few at first, since many look at one batch only.
     window_bytes: usize,
+    /// What was in `buf` before: the last bytes of a flush group or more, once somebody wants them.
+    passed: Option<VecDeque<Passed>>,
+}
+
+/// Blocks of a file that a window has passed over.
+#[derive(Clone, Debug)]
+pub(crate) struct Passed {
+    /// Position of the first byte, aligned.
+    pub(crate) start: u64,
+    pub(crate) bytes: Bytes,
+}
+
+impl Passed {
+    /// Position behind the last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
 }
 
 /// Where a walk ended, and why.
@@ -75,6 +96,37 @@ impl Scanner {
             start: 0,
             len: 0,
             window_bytes: SCAN_WINDOW_BYTES_MIN,
+            passed: None,
+        }
+    }
+
+    /// Keeps what is passed over from now on, as far back as the last flush group may reach.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.passed = Some(VecDeque::new());
+        self
+    }
+
+    /// What was passed over and kept, in the order of the file. No more is kept.
+    pub(crate) fn take_passed(&mut self) -> VecDeque<Passed> {
+        self.keep_window();
+        self.passed.take().unwrap_or_default()
+    }
+
+    /// Makes the window one of those passed over, if these are kept.
+    fn keep_window(&mut self) {
+        let Some(passed) = &mut self.passed else {
+            return;
+        };
+        let buf = std::mem::replace(&mut self.buf, AlignedBuf::unpooled(1));
+        let (start, bytes) = (self.start, buf.freeze(self.len));
+        self.len = 0;
+        passed.push_back(Passed { start, bytes });
+        let end = start + passed.back().map_or(0, |last| last.bytes.len() as u64);
+        while passed
+            .get(1)
+            .is_some_and(|second| second.start + FLUSH_GROUP_BYTES_MAX <= end)
+        {
+            passed.pop_front();
         }
     }
 
@@ -102,6 +154,8 @@ impl Scanner {
             .max(self.window_bytes)
             .min(bytes(self.file_bytes.min(start + SCAN_BYTES as u64)));
         self.window_bytes = (self.window_bytes * 4).min(SCAN_WINDOW_BYTES_MAX);
+        self.keep_window();
+        self.len = 0;
         let mut buf = std::mem::replace(&mut self.buf, AlignedBuf::unpooled(1));
         if buf.capacity() < len {
             drop(buf);
@@ -154,7 +208,9 @@ impl Scanner {
             let Some(skipped) = next_candidate(window) else {
                 // A header may begin in the last bytes of the window.
                 let passed = (window.len() + 1).saturating_sub(BATCH_HEADER_BYTES).max(1);
-                behind.is_zero &= window.iter().take(passed).all(|&byte| byte == 0);
+                // All of them, not up to the first that is not zero: that is what the compiler makes wide.
+                let all = window.iter().take(passed).fold(0, |all, &byte| all | byte);
+                behind.is_zero &= all == 0;
                 position += passed as u64;
                 continue;
             };

@@ -10,8 +10,11 @@ use super::window::{Reading, Window};
 use crate::log::LogInner;
 use crate::read::DiskPlan;
 
-/// Windows that are read ahead of a reader: one is waited for while the device reads the other.
-const WINDOWS_AHEAD: usize = 2;
+/// Windows that are read ahead of a reader: one is there or waited for while the device reads the others.
+const WINDOWS_AHEAD: usize = 3;
+
+/// Windows that are read ahead, in the order of the file.
+pub(crate) type Windows = SmallVec<[Ahead; WINDOWS_AHEAD]>;
 
 /// A reader of a log that went from one fetch to the next.
 pub(crate) struct Stream {
@@ -20,8 +23,8 @@ pub(crate) struct Stream {
     /// What its next fetch asks for, and where that lies in the segment.
     pub(crate) offset: Offset,
     pub(crate) position: u64,
-    /// In the order of the file; the first one holds `position`.
-    ahead: SmallVec<[Ahead; WINDOWS_AHEAD]>,
+    /// The first one holds `position`.
+    ahead: Windows,
     pub(super) used: Instant,
 }
 
@@ -79,7 +82,7 @@ impl Stream {
             segment,
             offset,
             position,
-            ahead: SmallVec::new(),
+            ahead: Windows::new(),
             used: Instant::default(),
         }
     }
@@ -94,37 +97,35 @@ impl Stream {
     }
 
     /// Begins to read what comes next and is not read ahead yet, if there is memory for it: from where the next fetch will
-    /// begin, `wanted` bytes, and as many behind them.
+    /// begin, `wanted` bytes, and as many behind them, window for window.
     pub(crate) fn read_ahead(&mut self, log: &LogInner, next: &DiskPlan, wanted: usize) {
         if self.ahead.is_empty() {
             let reading = log.begin_read_ahead(next, wanted);
             self.ahead.extend(reading.map(Ahead::Reading));
         }
-        let Some(first) = self.ahead.first() else {
-            return;
-        };
-        if self.ahead.len() < WINDOWS_AHEAD {
-            let (_, end) = first.span();
-            // A second window of one reader takes neither the place of the first one of another, nor the device from those
+        while self.ahead.len() < WINDOWS_AHEAD
+            && let Some((start, end)) = self.ahead.last().map(Ahead::span)
+        {
+            // A further window of one reader takes neither the place of the first one of another, nor the device from those
             // who write.
             let reading = log
                 .plan_behind(next.segment, end)
-                .filter(|plan| plan.position > next.position)
+                .filter(|plan| plan.position > next.position.max(start))
                 .filter(|_| log.env.cold.has_plenty() && log.env.is_at_rest())
                 .and_then(|plan| log.begin_read_ahead(&plan, wanted));
-            self.ahead.extend(reading.map(Ahead::Reading));
+            let Some(reading) = reading else { return };
+            self.ahead.push(Ahead::Reading(reading));
         }
     }
 
     /// What was read ahead: the window that comes next, once it is there, and what lies behind it.
-    pub(crate) async fn windows(self) -> (Option<Window>, Option<Ahead>) {
-        let mut ahead = self.ahead.into_iter();
-        let (first, behind) = (ahead.next(), ahead.next());
-        let window = match first {
-            Some(first) => first.window().await,
-            None => None,
-        };
-        (window, behind)
+    pub(crate) async fn windows(self) -> (Option<Window>, Windows) {
+        let mut ahead = self.ahead;
+        if ahead.is_empty() {
+            return (None, ahead);
+        }
+        let window = ahead.remove(0).window().await;
+        (window, ahead)
     }
 
     /// Lets go of a window that was read ahead, the last one first, unless it is still under way: that would free nothing

@@ -7,7 +7,7 @@ use ringlog_record::Offset;
 use ringlog_record::batch::{BatchError, BatchView};
 
 use super::{ReadData, ReadRequest, Selection, Slices};
-use crate::cold::{Ahead, Stream, Window};
+use crate::cold::{Ahead, Stream, Window, Windows};
 use crate::directory::Mode;
 use crate::epochs::EpochCache;
 use crate::error::{BatchProblem, ReadError};
@@ -91,7 +91,7 @@ impl LogInner {
         let cold = &self.env.cold;
         let stream = cold.take_stream(&self.me, plan.segment, request.offset);
         let goes_on = stream.is_some();
-        let (mut window, mut behind) = (None, None);
+        let (mut window, mut behind) = (None, Windows::new());
         if let Some(stream) = stream {
             // It knows to the byte what the index knows only roughly.
             (plan.position, plan.offset) = (stream.position, stream.offset);
@@ -153,15 +153,16 @@ impl LogInner {
             let needed_bytes = found.needed_bytes.max(1);
             let window = window.is_read_ahead().then_some(Ahead::Read(window));
             // What little is left of a window would make an answer of its own, where another one holds as much and more.
-            let enough_bytes = match &behind {
+            let enough_bytes = match behind.first() {
                 Some(behind) if holds(behind, needed_bytes) => needed_bytes.max(taken_bytes / 2),
                 _ => needed_bytes,
             };
             let window = window.filter(|window| holds(window, enough_bytes));
-            let behind = behind.filter(|behind| window.is_some() || holds(behind, needed_bytes));
-            [window, behind]
+            let is_next = |behind: &Ahead| window.is_some() || holds(behind, needed_bytes);
+            let behind = behind.first().is_some_and(is_next).then_some(behind);
+            window
                 .into_iter()
-                .flatten()
+                .chain(behind.into_iter().flatten())
                 .for_each(|ahead| stream.keep(ahead));
             let wanted = taken_bytes.max(READ_AHEAD_BYTES_MIN);
             stream.read_ahead(self, &next, wanted);
@@ -205,7 +206,7 @@ struct GoingOn {
     /// What it has just been given a part of.
     window: Window,
     /// What was read ahead behind that.
-    behind: Option<Ahead>,
+    behind: Windows,
     /// What it takes at a time.
     taken_bytes: usize,
 }

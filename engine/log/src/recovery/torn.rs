@@ -1,7 +1,10 @@
 //! The end of the log: telling a torn tail from corruption, zeroing it, and making the rest durable.
 
+use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 
+use futures_util::future::join_all;
 use ringlog_reactor::limits::BLOCK_BYTES;
 use ringlog_reactor::{AlignedBuf, File};
 use ringlog_record::Offset;
@@ -12,7 +15,7 @@ use crate::config::LogConfig;
 use crate::error::{Corruption, Damage, FileError, OpenError};
 use crate::limits::{CHECKPOINT_LAG_BYTES_MAX, FLUSH_GROUP_BYTES_MAX};
 use crate::omit::Step;
-use crate::scan::{Beyond, Scanner, Stop};
+use crate::scan::{Beyond, Passed, Scanner, Stop};
 use crate::segment::{Segment, SegmentFile};
 use crate::tail::{block_ceil, block_floor};
 
@@ -52,6 +55,7 @@ impl Recovering<'_> {
                 torn_tail: None,
             });
         };
+        let walked = self.scanner.as_mut().map(Scanner::take_passed);
         let window_end = self.check_nothing_beyond(&file, active, &stop).await?;
         let wanted_bytes = config.file_bytes(0, 0).max(block_ceil(active.len_bytes));
         if active.capacity_bytes < wanted_bytes {
@@ -67,7 +71,7 @@ impl Recovering<'_> {
             }
         }
         let settled = self
-            .rewrite_end(&file, active, window_end)
+            .rewrite_end(&file, active, walked.unwrap_or_default(), window_end)
             .await
             .map_err(failed("recover"))?;
         if !Step::SyncAfterRecovery.is_omitted() {
@@ -132,6 +136,7 @@ impl Recovering<'_> {
         &self,
         file: &File,
         active: &Segment,
+        walked: VecDeque<Passed>,
         window_end: u64,
     ) -> io::Result<Settled> {
         let end = active.len_bytes;
@@ -144,7 +149,9 @@ impl Recovering<'_> {
             torn_tail: None,
         };
         let mut torn_bytes = 0;
-        let mut position = block_floor(durable);
+        let mut position = self
+            .rewrite_walked(file, walked, block_floor(durable)..block_floor(end))
+            .await?;
         while position < rewritten_end {
             let piece_end = (position + PIECE_BYTES).min(rewritten_end);
             let (mut buf, len) = self.read_blocks(file, position, piece_end).await?;
@@ -180,6 +187,33 @@ impl Recovering<'_> {
             bytes: torn_bytes,
         });
         Ok(settled)
+    }
+
+    /// Writes blocks once more as the walk has found them, as far as it still has them. Gives the position behind those.
+    async fn rewrite_walked(
+        &self,
+        file: &File,
+        walked: VecDeque<Passed>,
+        range: Range<u64>,
+    ) -> io::Result<u64> {
+        let mut position = range.start;
+        let mut writes = Vec::with_capacity(walked.len());
+        for passed in walked {
+            let end = block_floor(passed.end()).min(range.end);
+            if passed.start > position || end <= position {
+                continue;
+            }
+            let within = |at: u64| usize::try_from(at - passed.start).unwrap_or(usize::MAX);
+            let blocks = passed.bytes.slice(within(position)..within(end));
+            self.env.counters.metadata_bytes.add(blocks.len() as u64);
+            writes.push(file.write_at(position, blocks));
+            position = end;
+        }
+        join_all(writes)
+            .await
+            .into_iter()
+            .collect::<io::Result<()>>()?;
+        Ok(position)
     }
 
     async fn read_carry(&self, file: &File, end: u64) -> io::Result<Vec<u8>> {

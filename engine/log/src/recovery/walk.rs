@@ -289,7 +289,7 @@ impl<'a> Recovering<'a> {
             }
         }
         let scanned_before = self.scanned_bytes;
-        let mut scanner = Scanner::new(&self.env.reactor, file, named.len_bytes);
+        let mut scanner = Scanner::new(&self.env.reactor, file, named.len_bytes).keeping();
         let mut epoch = segment
             .end
             .checked_sub(1)
