@@ -237,6 +237,7 @@ impl LogInner {
             let now = self.env.reactor.now();
             let is_urgent = state.config.durability != Durability::Async
                 || state.is_closed
+                || state.durable_end < state.flush_wanted
                 || state.tail.unsubmitted_bytes() >= WRITE_BEHIND_BYTES;
             if is_urgent {
                 now

@@ -139,7 +139,11 @@ impl LogInner {
         if self.state.borrow().memory.is_some() {
             return self.check_failure();
         }
-        let wanted = self.state.borrow().log_end;
+        let wanted = {
+            let state = &mut *self.state.borrow_mut();
+            state.flush_wanted = state.log_end;
+            state.log_end
+        };
         if let Some(me) = self.me.upgrade() {
             self.env.flusher.flush(&me, self.env.reactor.now());
         }

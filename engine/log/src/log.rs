@@ -333,6 +333,8 @@ pub(crate) struct LogState {
     pub(crate) wanted_log_start: Offset,
     pub(crate) log_end: Offset,
     pub(crate) durable_end: Offset,
+    /// Somebody waits until everything below is durable: it is written without delay.
+    pub(crate) flush_wanted: Offset,
     /// The stable end does not go below this when the durability is raised.
     pub(crate) stable_floor: Offset,
     pub(crate) high_watermark: Offset,

@@ -164,6 +164,7 @@ pub(crate) async fn recover(
         wanted_log_start: report.log_start,
         log_end,
         durable_end: log_end,
+        flush_wanted: log_end,
         stable_floor: log_end,
         high_watermark: report.high_watermark,
         epochs: recovering.epochs,

@@ -142,12 +142,12 @@ impl LogState {
     }
 
     /// Where the log would start if all segments left that are too old or too many. Only those leave that are sealed
-    /// and durable.
+    /// and durable, and only what is durable counts: the rest may be gone after a crash.
     fn log_start_by_retention(&self, now: TimestampMs) -> Offset {
         let mut size_bytes: u64 = self
             .segments
             .values()
-            .map(|segment| segment.len_bytes)
+            .map(|segment| segment.durable_bytes)
             .sum();
         let mut log_start = self.log_start();
         let sealed = self.segments.len().saturating_sub(1);
@@ -157,7 +157,7 @@ impl LogState {
                     .last_append
                     .is_some_and(|last| age(now, last) >= Duration::from_millis(age_ms))
             });
-            let rest_bytes = size_bytes - segment.len_bytes;
+            let rest_bytes = size_bytes - segment.durable_bytes;
             let is_much = self
                 .config
                 .retention_bytes

@@ -189,6 +189,11 @@ impl History {
         self.asked_start = self.asked_start.max(offset);
     }
 
+    /// The highest offset below which records were asked to be deleted.
+    pub const fn asked_start(&self) -> u64 {
+        self.asked_start
+    }
+
     /// How often retention was seen to have removed something.
     pub const fn removals(&self) -> u64 {
         self.removals

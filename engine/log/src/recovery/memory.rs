@@ -101,6 +101,7 @@ pub(super) async fn recover(
         wanted_log_start: start,
         log_end: start,
         durable_end: start,
+        flush_wanted: start,
         stable_floor: start,
         high_watermark: start,
         epochs,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ringlog_log::{ChangeError, LogConfig, ReadError, ReadRequest};
+use ringlog_log::{ChangeError, Durability, LogConfig, ReadError, ReadRequest};
 use ringlog_reactor::sim::SimConfig;
 use ringlog_record::{LeaderEpoch, Offset};
 
@@ -203,5 +203,33 @@ fn a_clock_that_is_behind_at_a_restart_removes_nothing_early() {
         log.apply_retention().await.unwrap();
         log.apply_retention().await.unwrap();
         assert_eq!(log.log_start(), end);
+    });
+}
+
+/// What is in memory only may be gone after a crash: it is no reason to remove what is on the device.
+#[test]
+fn retention_by_size_counts_what_is_durable() {
+    let config = LogConfig {
+        durability: Durability::Async,
+        flush_ms: 3_600_000,
+        retention_bytes: Some(512 << 10),
+        ..small()
+    };
+    World::new(1).run(move |env| async move {
+        let (log, _) = open_with(&env, config).await;
+        let epoch = LeaderEpoch::new(1);
+        log.begin_epoch(epoch).await.unwrap();
+        let one = batch(&[&[7; 100_000]]);
+        while log.segment_count() == 1 {
+            log.append(&one, epoch).unwrap();
+        }
+        log.flush().await.unwrap();
+        for _ in 0..6 {
+            log.append(&one, epoch).unwrap();
+        }
+        assert!(log.durable_end() < log.log_end());
+        assert_eq!(log.apply_retention().await.unwrap(), 0);
+        log.flush().await.unwrap();
+        assert_eq!(log.apply_retention().await.unwrap(), 1);
     });
 }
