@@ -28,7 +28,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::DirectorySync,
-        seed: 2,
+        seed: 5,
         checker: "acknowledged-lost",
     },
     Guard {
@@ -38,7 +38,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::TornWindowZeroing,
-        seed: 182,
+        seed: 9,
         checker: "cut-off-returned",
     },
     Guard {
@@ -53,17 +53,17 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::OfflineAfterFailedSync,
-        seed: 65,
+        seed: 56,
         checker: "acknowledged-lost",
     },
     Guard {
         step: Step::CheckpointRewrite,
-        seed: 789,
+        seed: 14571,
         checker: "acknowledged-lost",
     },
     Guard {
         step: Step::LogStartBeforeRemoval,
-        seed: 17,
+        seed: 13,
         checker: "not-served",
     },
     Guard {

@@ -18,7 +18,7 @@ const PINS: &str = "tools/sim/src/guards.rs";
 const SCENARIOS: [(&str, &str); 3] = [("log", "500"), ("broker", "500"), ("controller", "500")];
 
 /// Seeds among which another pin is looked for.
-const FIND_SEEDS: &str = "5000";
+const FIND_SEEDS: &str = "20000";
 
 /// Runs seeds of the simulation with everything in place.
 pub(crate) fn seeds(workspace: &Workspace, build: Build) -> Result<(), Findings> {
