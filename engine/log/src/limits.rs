@@ -80,7 +80,7 @@ pub const BACKGROUND_IN_FLIGHT_BYTES_MAX: usize = 512 << 10;
 /// Bytes that are read ahead at least for a reader that goes on, however few it takes at a time.
 pub const READ_AHEAD_BYTES_MIN: usize = 256 << 10;
 
-/// Bytes that a shard reads ahead unless its owner says otherwise: a window each for four of the fastest readers.
+/// Bytes that a shard reads ahead unless its owner says otherwise.
 pub const READ_AHEAD_BYTES: usize = 4 * DISK_READ_BYTES_MAX;
 
 /// Files of sealed segments that a shard keeps open.
@@ -99,7 +99,7 @@ pub const SCAN_BYTES: usize = (4 << 20) + (16 << 10);
 pub const SCAN_WINDOW_BYTES_MIN: usize = 64 << 10;
 
 /// Bytes of the later ones, unless a single batch is larger.
-pub const SCAN_WINDOW_BYTES_MAX: usize = 1 << 20;
+pub const SCAN_WINDOW_BYTES_MAX: usize = 512 << 10;
 
 /// How long a round of flush groups waits for one of them, in milliseconds. A group that takes longer leaves the round
 /// and goes on by itself, so that a slow or silent device below one log does not hold up the others.

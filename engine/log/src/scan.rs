@@ -121,10 +121,10 @@ impl Scanner {
         let (start, bytes) = (self.start, buf.freeze(self.len));
         self.len = 0;
         passed.push_back(Passed { start, bytes });
-        let end = start + passed.back().map_or(0, |last| last.bytes.len() as u64);
+        // The log may end with the first byte of the window.
         while passed
             .get(1)
-            .is_some_and(|second| second.start + FLUSH_GROUP_BYTES_MAX <= end)
+            .is_some_and(|second| second.start + FLUSH_GROUP_BYTES_MAX <= start)
         {
             passed.pop_front();
         }
@@ -149,7 +149,9 @@ impl Scanner {
 
     async fn fill(&mut self, position: u64, wanted: usize) -> io::Result<()> {
         let start = block_floor(position);
-        let bytes = |to: u64| usize::try_from(block_ceil(to) - start).unwrap_or(SCAN_BYTES);
+        // None where the file ends in front of it.
+        let bytes =
+            |to: u64| usize::try_from(block_ceil(to).saturating_sub(start)).unwrap_or(SCAN_BYTES);
         let len = bytes(position + wanted as u64)
             .max(self.window_bytes)
             .min(bytes(self.file_bytes.min(start + SCAN_BYTES as u64)));

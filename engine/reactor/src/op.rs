@@ -66,7 +66,7 @@ pub struct Stat {
     /// Bytes that the file system has allocated to it.
     pub allocated_bytes: u64,
     /// When its contents changed last, in milliseconds since the Unix epoch, by the wall clock at that time. After a loss
-    /// of power it may be some seconds older.
+    /// of power it may be older: only a sync of all metadata makes it durable at once.
     pub modified_ms: i64,
     /// What it is.
     pub kind: FileKind,

@@ -38,7 +38,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::TornWindowZeroing,
-        seed: 9,
+        seed: 296,
         checker: "cut-off-returned",
     },
     Guard {
@@ -53,7 +53,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::OfflineAfterFailedSync,
-        seed: 56,
+        seed: 139,
         checker: "acknowledged-lost",
     },
     Guard {

@@ -213,7 +213,8 @@ impl History {
     }
 
     /// The broker starts when its clock shows `now_ms`. What it appended before may count from now on as appended then:
-    /// it is not bound to know more of it, and the clock may be behind.
+    /// it is not bound to know more of it, and the clock may be behind. What it can know nevertheless, from the times of
+    /// files, is a matter of the engine's own tests.
     pub fn starting(&mut self, now_ms: i64) {
         for known in self.records.values_mut() {
             known.sent_at_ms.0 = known.sent_at_ms.0.min(now_ms);

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::window::{Reading, Window};
 use crate::log::LogInner;
 use crate::read::DiskPlan;
+use crate::tail::block_floor;
 
 /// Windows that are read ahead of a reader: one is there or waited for while the device reads the others.
 const WINDOWS_AHEAD: usize = 3;
@@ -110,7 +111,7 @@ impl Stream {
             // who write.
             let reading = log
                 .plan_behind(next.segment, end)
-                .filter(|plan| plan.position > next.position.max(start))
+                .filter(|plan| plan.position > next.position && block_floor(plan.position) > start)
                 .filter(|_| log.env.cold.has_plenty() && log.env.is_at_rest())
                 .and_then(|plan| log.begin_read_ahead(&plan, wanted));
             let Some(reading) = reading else { return };

@@ -190,6 +190,7 @@ impl Recovering<'_> {
     }
 
     /// Writes blocks once more as the walk has found them, as far as it still has them. Gives the position behind those.
+    /// Where two windows overlap, the walk has checked what the later one holds.
     async fn rewrite_walked(
         &self,
         file: &File,
@@ -198,8 +199,10 @@ impl Recovering<'_> {
     ) -> io::Result<u64> {
         let mut position = range.start;
         let mut writes = Vec::with_capacity(walked.len());
-        for passed in walked {
-            let end = block_floor(passed.end()).min(range.end);
+        let mut walked = walked.into_iter().peekable();
+        while let Some(passed) = walked.next() {
+            let next = walked.peek().map_or(range.end, |next| next.start);
+            let end = block_floor(passed.end()).min(next).min(range.end);
             if passed.start > position || end <= position {
                 continue;
             }

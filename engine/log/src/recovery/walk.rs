@@ -3,7 +3,7 @@
 use std::io;
 
 use ringlog_reactor::File;
-use ringlog_record::batch::BatchView;
+use ringlog_record::batch::{BatchError, BatchView};
 use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
 
 use super::Segments;
@@ -274,6 +274,9 @@ impl<'a> Recovering<'a> {
             segment.index = found.index.clone();
             segment.max_timestamp = found.max_timestamp;
             (segment.first_append, segment.last_append) = (found.first_append, found.last_append);
+            if named.len_bytes < found.durable_position {
+                return Err(self.is_cut_short(named, found));
+            }
         }
         self.end.stop = None;
         let path = self.directory.segment_path(named.base);
@@ -377,6 +380,25 @@ impl<'a> Recovering<'a> {
         }
         let mut scanner = Scanner::new(&self.env.reactor, file.clone(), u64::MAX);
         Ok(scanner.batch_at(position, offset).await?.is_ok())
+    }
+
+    /// What is said of a file that ends in front of what is durable in it.
+    fn is_cut_short(&self, named: &Named, found: &Checkpoint) -> OpenError {
+        let batch = BatchError::Truncated {
+            available_bytes: usize::try_from(named.len_bytes).unwrap_or(usize::MAX),
+            needed_bytes: usize::try_from(found.durable_position).unwrap_or(usize::MAX),
+        };
+        let durable_end = found.durable_end;
+        Corruption {
+            path: self.directory.segment_path(named.base),
+            position: named.len_bytes,
+            offset: durable_end,
+            damage: Damage::BelowDurableEnd {
+                durable_end,
+                batch: batch.into(),
+            },
+        }
+        .into()
     }
 
     /// A log that ends below the durable end of its checkpoint is damaged.

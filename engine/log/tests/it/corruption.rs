@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringlog_log::{Damage, Log, LogConfig, OpenError, ReadError, ReadRequest};
+use ringlog_reactor::OpenOptions;
 use ringlog_reactor::sim::FaultyOp;
 use ringlog_record::{LeaderEpoch, Offset};
 
@@ -379,4 +380,33 @@ fn a_log_that_ends_below_its_checkpoint_is_refused() {
         }
     });
     assert_eq!(gone.damage, Damage::MissingSegment);
+}
+
+#[test]
+fn a_segment_that_ends_in_front_of_the_checkpoint_is_damage() {
+    let world = World::new(3);
+    world.run(|env| async move {
+        let (log, _) = try_open(&env, config()).await.unwrap();
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        log.append(&batch(&[&[7; 60_000]]), LeaderEpoch::new(1))
+            .unwrap();
+        log.flush().await.unwrap();
+        // Its checkpoint knows what was appended before.
+        log.begin_epoch(LeaderEpoch::new(2)).await.unwrap();
+        let options = OpenOptions {
+            write: true,
+            ..OpenOptions::default()
+        };
+        let file = env.reactor.open(&segment_file(0), options).await.unwrap();
+        file.truncate(4096).await.unwrap();
+        file.sync_all().await.unwrap();
+    });
+    world.run(|env| async move {
+        match try_open(&env, config()).await.map(drop) {
+            Err(OpenError::Corrupt(found)) => {
+                assert!(matches!(found.damage, Damage::BelowDurableEnd { .. }));
+            }
+            other => panic!("{other:?}"),
+        }
+    });
 }

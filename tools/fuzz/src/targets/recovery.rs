@@ -26,7 +26,7 @@ pub const TARGET: Target = Target {
     run: recovery,
     samples,
     seal,
-    // Windows on segments of 4 MiB, and the simulated disk.
+    // Windows on segments, of 4 MiB where a batch is as large, and the simulated disk.
     memory_bytes_max: 96 << 20,
     rounds: 3_000,
 };

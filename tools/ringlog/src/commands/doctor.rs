@@ -71,8 +71,9 @@ fn partitions(data_dir: &Path) -> Finding {
         name: "partitions",
         verdict: Verdict::Ok,
         sentence: format!(
-            "A broker with {} of memory serves {} partitions on the device: its memory {}, the open files {by_files}.",
+            "A broker with {} of memory and {} connections serves {} partitions on the device: its memory {}, the open files {by_files}.",
             bytes(config.memory_bytes as u64),
+            config.connections_max,
             budget.partitions_max(),
             budget.partitions_by_memory(),
         ),
