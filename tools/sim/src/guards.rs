@@ -58,7 +58,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::CheckpointRewrite,
-        seed: 14571,
+        seed: 3284,
         checker: "acknowledged-lost",
     },
     Guard {
