@@ -178,11 +178,10 @@ fn a_clock_that_is_behind_at_a_restart_removes_nothing_early() {
         retention_ms: Some(60_000),
         ..small()
     };
-    let before = config.clone();
     let world = World::new(1);
     // No checkpoint tells when this was appended, and the process is killed.
     let end = world.run(move |env| async move {
-        let (log, _) = open_with(&env, before).await;
+        let (log, _) = open_with(&env, config).await;
         log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
         append_numbered(&env, &log, 1, 100, 1).await;
         log.flush().await.unwrap();
