@@ -275,7 +275,7 @@ impl<'a> Recovering<'a> {
             segment.max_timestamp = found.max_timestamp;
             (segment.first_append, segment.last_append) = (found.first_append, found.last_append);
             if named.len_bytes < found.durable_position {
-                return Err(self.is_cut_short(named, found));
+                return Err(self.cut_short(named, found));
             }
         }
         self.end.stop = None;
@@ -383,7 +383,7 @@ impl<'a> Recovering<'a> {
     }
 
     /// What is said of a file that ends in front of what is durable in it.
-    fn is_cut_short(&self, named: &Named, found: &Checkpoint) -> OpenError {
+    fn cut_short(&self, named: &Named, found: &Checkpoint) -> OpenError {
         let batch = BatchError::Truncated {
             available_bytes: usize::try_from(named.len_bytes).unwrap_or(usize::MAX),
             needed_bytes: usize::try_from(found.durable_position).unwrap_or(usize::MAX),

@@ -19,11 +19,7 @@ fn get(address: &str, path: &str) -> String {
 fn metrics_and_health_are_told() {
     let directory = directory();
     let admin = free_address();
-    let start = Start {
-        admin: &admin,
-        ..Start::new(directory.path())
-    };
-    let broker = start.broker();
+    let broker = Start::with_admin(directory.path(), &admin).broker();
     broker.ok(&["topic", "create", "t", "--partitions", "2"]);
     broker.run(&["produce", "t"], b"a\nb\n").ok();
 
@@ -60,11 +56,7 @@ fn metrics_and_health_are_told() {
 fn slow_requests_are_told_with_their_stages() {
     let directory = directory();
     let admin = free_address();
-    let start = Start {
-        admin: &admin,
-        ..Start::new(directory.path())
-    };
-    let broker = start.broker();
+    let broker = Start::with_admin(directory.path(), &admin).broker();
     broker.ok(&["topic", "create", "t", "--partitions", "2"]);
     broker
         .run(&["produce", "t", "--partition", "1"], b"a\nb\n")

@@ -200,11 +200,7 @@ fn a_closed_loop_stands_beside_the_raw_programs() {
 fn requests_made_beforehand_are_stored_and_counted() {
     let directory = directory();
     let admin = free_address();
-    let start = Start {
-        admin: &admin,
-        ..Start::new(directory.path())
-    };
-    let broker = start.broker();
+    let broker = Start::with_admin(directory.path(), &admin).broker();
     let before = topics(&broker);
     let target = format!("raw,wire@{}", broker.address);
     let mut args = vec!["bench", "produce", "--compare", &target];

@@ -190,6 +190,14 @@ impl<'a> Start<'a> {
         }
     }
 
+    /// The same with an admin address.
+    pub(crate) fn with_admin(directory: &'a Path, admin: &'a str) -> Self {
+        Self {
+            admin,
+            ..Self::new(directory)
+        }
+    }
+
     /// Starts it, and waits until it serves.
     #[track_caller]
     pub(crate) fn broker(&self) -> Broker {

@@ -146,13 +146,17 @@ fn deleted_records_are_not_missed_and_others_are() {
     );
 }
 
-#[test]
-fn retention_removes_old_records_only() {
+fn removing_after_10_ms() -> History {
     let retention = Retention {
         by_size: false,
         ms: Some(10),
     };
-    let mut history = History::new(0, retention);
+    History::new(0, retention)
+}
+
+#[test]
+fn retention_removes_old_records_only() {
+    let mut history = removing_after_10_ms();
     history.sent(1, 0);
     history.sent(2, 5);
     history.acknowledged(1, 0, 1).unwrap();
@@ -166,11 +170,7 @@ fn retention_removes_old_records_only() {
 
 #[test]
 fn what_a_broker_finds_counts_as_appended_when_it_started_by_a_clock_that_is_behind() {
-    let retention = Retention {
-        by_size: false,
-        ms: Some(10),
-    };
-    let mut history = History::new(0, retention);
+    let mut history = removing_after_10_ms();
     history.sent(1, 100);
     history.acknowledged(1, 0, 1).unwrap();
     history.starting(41);
