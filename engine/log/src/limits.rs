@@ -99,7 +99,7 @@ pub const SCAN_BYTES: usize = (4 << 20) + (16 << 10);
 pub const SCAN_WINDOW_BYTES_MIN: usize = 64 << 10;
 
 /// Bytes of the later ones, unless a single batch is larger.
-pub const SCAN_WINDOW_BYTES_MAX: usize = 512 << 10;
+pub const SCAN_WINDOW_BYTES_MAX: usize = 1 << 20;
 
 /// How long a round of flush groups waits for one of them, in milliseconds. A group that takes longer leaves the round
 /// and goes on by itself, so that a slow or silent device below one log does not hold up the others.

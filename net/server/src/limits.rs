@@ -84,7 +84,7 @@ pub const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const COMMANDS_MAX: usize = 1024;
 
 /// Partitions that a shard opens, or removes, at the same time.
-pub const OPENS_AT_ONCE_MAX: usize = 16;
+pub const OPENS_AT_ONCE_MAX: usize = 12;
 
 /// The least memory of a shard in bytes: two of the largest frames, and what is held beside them.
 pub const SHARD_MEMORY_BYTES_MIN: usize = 96 << 20;
