@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringlog_coord::limits as coord;
+use ringlog_log::limits::{FLUSH_GROUP_BYTES_MAX, SCAN_WINDOW_BYTES_MAX};
 use ringlog_reactor::limits::BUFFER_BYTES_MAX;
 use ringlog_wire::limits::{
     BATCH_BYTES_MAX, BODY_BYTES_MAX, FRAME_BYTES_MAX, GROUP_ID_BYTES_MAX, GROUP_METADATA_BYTES_MAX,
@@ -160,6 +161,13 @@ const _: () = assert!(LARGE_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(
     part_of(SHARD_MEMORY_BYTES_MIN, WATCHES_PART, 0) >= WATCH_BYTES * REQUEST_PARTITIONS_MAX,
     "the largest fetch can be parked"
+);
+// What a log keeps of its last group while it is opened, and the windows that this begins in, that follow it and that
+// are being read; only a batch that is larger than a window needs more.
+const _: () = assert!(
+    OPENS_AT_ONCE_MAX * (FLUSH_GROUP_BYTES_MAX as usize + 3 * SCAN_WINDOW_BYTES_MAX)
+        <= SHARD_MEMORY_BYTES_MIN,
+    "as many logs as are opened at the same time fit the smallest shard"
 );
 const _: () = assert!(SEND_BYTES_MAX <= OUTBOX_BYTES_MAX);
 const _: () = assert!(CONNECTION_ANSWER_BYTES_MAX >= PAYLOAD_BYTES_MAX);

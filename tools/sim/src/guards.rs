@@ -38,7 +38,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::TornWindowZeroing,
-        seed: 296,
+        seed: 9,
         checker: "cut-off-returned",
     },
     Guard {
@@ -53,12 +53,12 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     },
     Guard {
         step: Step::OfflineAfterFailedSync,
-        seed: 139,
+        seed: 56,
         checker: "acknowledged-lost",
     },
     Guard {
         step: Step::CheckpointRewrite,
-        seed: 3284,
+        seed: 15111,
         checker: "acknowledged-lost",
     },
     Guard {
