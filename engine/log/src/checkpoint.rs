@@ -377,10 +377,10 @@ pub(crate) async fn write(
     Ok(written_bytes)
 }
 
-/// Takes the space of both slots while there is some, so that a full file system does not hinder a checkpoint, which
-/// retention must write before it can make room.
+/// Takes the space of both slots and of the producers behind them while there is some, so that a full file system does
+/// not hinder a checkpoint, which retention must write before it can make room.
 async fn reserve(file: &File) -> io::Result<()> {
-    match file.allocate(2 * CHECKPOINT_SLOT_BYTES as u64).await {
+    match file.allocate(producers::REGIONS_END).await {
         Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
         Err(error) => Err(error),
         Ok(()) => file.sync_all().await,

@@ -165,8 +165,8 @@ const _: () = assert!(
 // What a log keeps of its last group while it is opened, and the windows that this begins in, that follow it and that
 // are being read; only a batch that is larger than a window needs more.
 const _: () = assert!(
-    OPENS_AT_ONCE_MAX * (FLUSH_GROUP_BYTES_MAX as usize + 3 * SCAN_WINDOW_BYTES_MAX)
-        <= SHARD_MEMORY_BYTES_MIN,
+    OPENS_AT_ONCE_MAX as u64 * (FLUSH_GROUP_BYTES_MAX + 3 * SCAN_WINDOW_BYTES_MAX as u64)
+        <= SHARD_MEMORY_BYTES_MIN as u64,
     "as many logs as are opened at the same time fit the smallest shard"
 );
 const _: () = assert!(SEND_BYTES_MAX <= OUTBOX_BYTES_MAX);

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use ringlog_log::{BulkFiles, NoBulkFiles};
 use ringlog_maintenance::{Maintenance, MaintenanceConfig};
 use ringlog_reactor::uring::{Verdict, descriptor_limit, probe, raise_descriptor_limit};
@@ -51,11 +52,13 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
         .enable_all()
         .build()
         .map_err(|error| CommandError::failed("start the control thread", error))?;
-    // Before anything runs: an address in use is found out first, and a signal stops a broker that is starting too.
-    let (signals, admin_listener, metadata) = runtime.block_on(async {
-        let admin = match settings.admin {
-            Some(address) => Some(admin::bind(address).await?),
-            None => None,
+    let admin = admin::Admin::new(maintenance.as_ref());
+    // Before anything runs: an address in use is found out first, and whoever asks how a broker is or tells it to stop
+    // has an answer while it waits for its metadata, too.
+    let (signals, admin_ended, metadata) = runtime.block_on(async {
+        let admin_ended = match settings.admin {
+            Some(address) => admin::serve(address, admin.clone()).await?.left_future(),
+            None => std::future::pending().right_future(),
         };
         let mut signals = signals::Signals::install()?;
         let metadata = tokio::select! {
@@ -64,7 +67,7 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
                 return Err(CommandError::failed("start the broker", "it was told to stop"));
             }
         };
-        Ok((signals, admin, metadata))
+        Ok((signals, admin_ended, metadata))
     })?;
     let platform = UringPlatform::for_files_in(&settings.broker.data_dir);
     let parts = ringlog_server::start(&platform, settings.broker.clone(), bulk)
@@ -75,18 +78,11 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
         ready,
         cores,
     } = parts;
-    let admin = admin::Admin::new(handle.clone(), maintenance.as_ref());
     let served = runtime.block_on(async {
-        let serve = async {
-            match admin_listener {
-                Some(listener) => admin::serve(listener, admin.clone()).await,
-                None => std::future::pending().await,
-            }
-        };
         let announce = async {
             // Without an answer the control task has ended, and says why.
             if let Ok(address) = ready.await {
-                admin.is_ready();
+                admin.started(handle.clone());
                 greet(&settings, address);
             }
         };
@@ -94,7 +90,7 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), CommandError> {
             ended = control.run(metadata.clone()) => {
                 ended.map_err(|error| CommandError::failed("run the broker", error))
             }
-            failed = serve => Err(failed),
+            failed = admin_ended => Err(failed),
             failed = signals.stop(&handle, &cores) => Err(failed),
             () = async { announce.await; std::future::pending().await } => Ok(()),
             () = end_session(panics, metadata.clone()) => Ok(()),

@@ -66,6 +66,9 @@ const _: () = assert!(
 const _: () = assert!((PRODUCER_REGION_BYTES as u64).is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(PRODUCER_BATCHES_MAX <= u8::MAX as usize);
 
+/// Where the regions end, and with them the file.
+pub(super) const REGIONS_END: u64 = 2 * (CHECKPOINT_SLOT_BYTES + PRODUCER_REGION_BYTES) as u64;
+
 /// Where the region of the checkpoint with this sequence number lies.
 pub(super) fn position(sequence: u64) -> u64 {
     2 * CHECKPOINT_SLOT_BYTES as u64 + (sequence % 2) * PRODUCER_REGION_BYTES as u64

@@ -1,11 +1,13 @@
 //! The same log on the files of this machine: io_uring, O_DIRECT, real syncs.
 
 use std::future::Future;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringlog_log::limits::{CHECKPOINT_SLOT_BYTES, PRODUCER_REGION_BYTES};
 use ringlog_log::{CacheBudget, Log, LogConfig, LogEnv, RecoveryReport, SpaceGauge, TornTail};
 use ringlog_reactor::{CoreSpec, OpenOptions, Platform, Reactor, UringPlatform};
 use ringlog_record::{LeaderEpoch, Offset};
@@ -52,6 +54,20 @@ async fn open(env: &LogEnv, path: &Path) -> (Log, RecoveryReport) {
 
 fn log_path(directory: &TempDir) -> PathBuf {
     directory.path().join("topics/0/0")
+}
+
+#[test]
+fn a_checkpoint_needs_no_space_of_a_disk_that_is_full_by_then() {
+    let directory = directory();
+    let path = log_path(&directory);
+    run(move |env| async move {
+        let (log, _) = open(&env, &path).await;
+        let file = std::fs::metadata(path.join("checkpoint")).unwrap();
+        let needed = 2 * (CHECKPOINT_SLOT_BYTES + PRODUCER_REGION_BYTES) as u64;
+        // `st_blocks` counts 512 bytes each, whatever the file system's are.
+        assert!(file.blocks() * 512 >= needed, "{} blocks", file.blocks());
+        drop(log);
+    });
 }
 
 #[test]

@@ -4,16 +4,17 @@
 mod slow;
 
 use std::fmt::Write;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures_util::FutureExt;
 use ringlog_maintenance::{Maintenance, MaintenanceCounters};
 use ringlog_server::metrics::prometheus;
 use ringlog_server::{BrokerHandle, Health, OfflinePartition, ShardSlow};
@@ -25,37 +26,55 @@ use crate::error::CommandError;
 /// What the admin port answers from.
 #[derive(Clone)]
 pub(super) struct Admin {
-    broker: BrokerHandle,
+    /// Once it serves.
+    broker: Arc<OnceLock<BrokerHandle>>,
     maintenance: Option<Arc<MaintenanceCounters>>,
-    is_ready: Arc<AtomicBool>,
 }
 
 impl Admin {
     /// Answers for a broker that is starting.
-    pub(super) fn new(broker: BrokerHandle, maintenance: Option<&Maintenance>) -> Self {
+    pub(super) fn new(maintenance: Option<&Maintenance>) -> Self {
         Self {
-            broker,
+            broker: Arc::default(),
             maintenance: maintenance.map(Maintenance::counters),
-            is_ready: Arc::default(),
         }
     }
 
-    /// The broker has started.
-    pub(super) fn is_ready(&self) {
-        self.is_ready.store(true, Ordering::Release);
+    /// The broker has started. There is no other one to come.
+    pub(super) fn started(&self, broker: BrokerHandle) {
+        self.broker.set(broker).ok();
     }
 
     /// The slowest requests by shard, of a broker that serves.
     async fn slow(&self) -> Option<Vec<ShardSlow>> {
-        if !self.is_ready.load(Ordering::Acquire) {
-            return None;
-        }
-        self.broker.slow().await.ok()
+        self.broker.get()?.slow().await.ok()
     }
 }
 
-/// Takes the address.
-pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
+/// Takes the address, and answers there from now on, by a task of this runtime. What is given back ends when that
+/// cannot go on.
+pub(super) async fn serve(
+    address: SocketAddr,
+    admin: Admin,
+) -> Result<impl Future<Output = CommandError>, CommandError> {
+    let listener = bind(address).await?;
+    let app = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(health))
+        .route("/debug/slow", get(slow::slow))
+        .with_state(admin);
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(serving.map(|ended| {
+        let reason = match ended {
+            Ok(Ok(())) => "it ended".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        CommandError::failed("serve the admin port", reason)
+    }))
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
     TcpListener::bind(address).await.map_err(|error| {
         let what = format!("listen on the admin address {address}");
         let reason = if error.kind() == io::ErrorKind::AddrInUse {
@@ -68,23 +87,10 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, CommandErro
     })
 }
 
-/// Serves until it cannot.
-pub(super) async fn serve(listener: TcpListener, admin: Admin) -> CommandError {
-    let app = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(health))
-        .route("/debug/slow", get(slow::slow))
-        .with_state(admin);
-    match axum::serve(listener, app).await {
-        Ok(()) => CommandError::failed("serve the admin port", "it ended"),
-        Err(error) => CommandError::failed("serve the admin port", error),
-    }
-}
-
 async fn metrics(State(admin): State<Admin>) -> Response {
     let mut text = String::new();
-    if admin.is_ready.load(Ordering::Acquire)
-        && let Ok(shards) = admin.broker.metrics().await
+    if let Some(broker) = admin.broker.get()
+        && let Ok(shards) = broker.metrics().await
     {
         text = prometheus::render(&shards);
     }
@@ -122,13 +128,13 @@ fn maintenance_metrics(
 }
 
 async fn health(State(admin): State<Admin>) -> Response {
-    if !admin.is_ready.load(Ordering::Acquire) {
+    let Some(broker) = admin.broker.get() else {
         return answer(
             StatusCode::SERVICE_UNAVAILABLE,
             &json!({"status": "starting"}),
         );
-    }
-    match admin.broker.health().await {
+    };
+    match broker.health().await {
         Ok(health) => answer(StatusCode::OK, &to_json(&health)),
         Err(_) => answer(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,9 +1,9 @@
 //! The admin port.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
-use crate::process::{Start, directory, free_address};
+use crate::process::{PAUSE, Start, directory, free_address};
 
 /// The answer to a GET.
 fn get(address: &str, path: &str) -> String {
@@ -13,6 +13,34 @@ fn get(address: &str, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+#[test]
+fn a_broker_that_waits_for_zookeeper_says_that_it_is_starting() {
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let zookeeper = format!("{}/ringlog", silent.local_addr().unwrap());
+    let (directory, admin) = (directory(), free_address());
+    let start = Start {
+        args: &["--zookeeper", &zookeeper, "--broker-id", "1"],
+        ..Start::with_admin(directory.path(), &admin)
+    };
+    let (mut broker, log) = start.launch();
+    while TcpStream::connect(&admin).is_err() {
+        assert!(
+            !broker.has_ended(),
+            "{}",
+            std::fs::read_to_string(&log).unwrap()
+        );
+        std::thread::sleep(PAUSE);
+    }
+    let health = get(&admin, "/healthz");
+    assert!(health.starts_with("HTTP/1.1 503"), "{health}");
+    assert!(health.contains("\"status\":\"starting\""), "{health}");
+    let metrics = get(&admin, "/metrics");
+    assert!(metrics.contains("ringlog_maintenance_running"), "{metrics}");
+    broker.signal("TERM");
+    assert_eq!(broker.wait("the broker"), Some(1));
 }
 
 #[test]

@@ -234,7 +234,8 @@ impl<'a> Start<'a> {
         finished.refused(code, said);
     }
 
-    fn launch(&self) -> (Guard, PathBuf) {
+    /// Starts it; gives where its log is.
+    pub(crate) fn launch(&self) -> (Guard, PathBuf) {
         let number = fs::read_dir(self.directory).unwrap().count();
         let log = self.directory.join(format!("broker-{number}.log"));
         let mut command = program();
