@@ -276,10 +276,11 @@ pub(crate) struct Whole {
     pub(crate) producers: Producers,
 }
 
-/// Opens the checkpoint file, which is made when it is missing, and reads what it holds.
+/// Opens the checkpoint file, which is made when it is missing, and reads what it holds. It is `file_bytes` long.
 pub(crate) async fn load(
     reactor: &Reactor,
     directory: &Directory,
+    file_bytes: u64,
 ) -> Result<(File, Option<Whole>), FileError> {
     let path = directory.join(CHECKPOINT);
     let file = directory.open(&path, Mode::Either).await?;
@@ -287,12 +288,10 @@ pub(crate) async fn load(
     let read_failed = |error| FileError::new("read", &path, error);
     let slot_bytes = CHECKPOINT_SLOT_BYTES;
     let mut newest: Option<Whole> = None;
-    let mut is_new = false;
     for slot in 0..2 {
         let (buf, read) = read_at(reactor, &file, slot * slot_bytes as u64, slot_bytes)
             .await
             .map_err(read_failed)?;
-        is_new |= read < slot_bytes;
         let found = Checkpoint::decode(&buf[..read]).filter(|found| found.sequence % 2 == slot);
         let Some(checkpoint) = found else { continue };
         let is_newer = |newest: &Whole| newest.checkpoint.sequence < checkpoint.sequence;
@@ -309,7 +308,8 @@ pub(crate) async fn load(
             });
         }
     }
-    if is_new {
+    // It is new, or of a build that reserved less.
+    if file_bytes < producers::REGIONS_END {
         reserve(&file)
             .await
             .map_err(|error| FileError::new("allocate", &path, error))?;

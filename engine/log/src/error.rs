@@ -86,6 +86,16 @@ pub enum Damage {
         /// Base offset of the next segment.
         next_base: Offset,
     },
+    /// A valid batch is of a later leader epoch than the checkpoint knows, which is written before any batch of an epoch.
+    #[error(
+        "the batch there is of leader epoch {found}, and the checkpoint knows none after {latest}: a later one is damaged"
+    )]
+    CheckpointLost {
+        /// The epoch of the batch.
+        found: LeaderEpoch,
+        /// The last one that the checkpoint knows.
+        latest: LeaderEpoch,
+    },
     /// Segments that must be there are not.
     #[error("a segment with this base offset is missing")]
     MissingSegment,

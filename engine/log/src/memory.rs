@@ -39,6 +39,8 @@ pub(crate) struct MemoryState {
     pub(crate) log_start: Offset,
     /// Offsets below may be given out: that they were is durable.
     pub(crate) reserved: Offset,
+    /// How many are reserved at a time.
+    pub(crate) ahead: u64,
 }
 
 /// A segment of a log in memory.
@@ -101,7 +103,7 @@ impl LogInner {
     /// Whether so many more offsets may be given out; if not, they will be soon.
     pub(crate) fn check_reserved(&self, records: u64) -> Result<(), AppendError> {
         let state = &mut *self.state.borrow_mut();
-        let Some(memory) = &state.memory else {
+        let Some(memory) = &mut state.memory else {
             return Ok(());
         };
         let log_end = state.log_end.checked_add(records);
@@ -109,6 +111,8 @@ impl LogInner {
         if fits || Step::OffsetReservation.is_omitted() {
             return Ok(());
         }
+        // An append of many small batches may need more than are reserved as a rule.
+        memory.ahead = memory.ahead.max(records.saturating_mul(2));
         self.start_checkpoint(state);
         Err(self.throttled())
     }
@@ -224,6 +228,7 @@ impl LogInner {
             state.memory = Some(MemoryState {
                 log_start: log_end,
                 reserved: log_end,
+                ahead: OFFSETS_RESERVED,
             });
         }
         if let Err(error) = self.write_checkpoint().await {
@@ -334,9 +339,11 @@ impl LogState {
 
     /// What is found when the log is opened anew: nothing, from an offset on that was never given out.
     pub(crate) fn to_checkpoint_in_memory(&self, sequence: u64) -> Checkpoint {
-        let ahead = match self.is_closed || Step::OffsetReservation.is_omitted() {
-            true => 0,
-            false => OFFSETS_RESERVED,
+        let ahead = match &self.memory {
+            Some(memory) if !self.is_closed && !Step::OffsetReservation.is_omitted() => {
+                memory.ahead
+            }
+            _ => 0,
         };
         let reserved = self.log_end.checked_add(ahead).unwrap_or(Offset::MAX);
         let mut epochs = self.epochs.clone();

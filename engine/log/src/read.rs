@@ -139,13 +139,19 @@ impl LogInner {
             return Ok(None);
         };
         loop {
-            let data = self
-                .read(ReadRequest {
-                    offset,
-                    max_bytes: DISK_READ_BYTES_MAX / 2,
-                    limit,
-                })
-                .await?;
+            let request = ReadRequest {
+                offset,
+                max_bytes: DISK_READ_BYTES_MAX / 2,
+                limit,
+            };
+            let data = match self.read(request).await {
+                Err(ReadError::OffsetOutOfRange { log_start, .. }) if log_start > offset => {
+                    // It has left meanwhile: what there is now begins there.
+                    offset = log_start;
+                    continue;
+                }
+                read => read?,
+            };
             if data.slices.is_empty() {
                 return Ok(None);
             }

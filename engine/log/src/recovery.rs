@@ -73,7 +73,11 @@ pub(crate) async fn recover(
 ) -> Result<(LogState, RecoveryReport), OpenError> {
     directory.ensure().await?;
     let files = directory.list().await?;
-    let (file, whole) = checkpoint::load(&env.reactor, directory).await?;
+    let checkpoint_bytes = files
+        .iter()
+        .find(|entry| entry.name == FileName::Checkpoint)
+        .map_or(0, |entry| entry.len_bytes);
+    let (file, whole) = checkpoint::load(&env.reactor, directory, checkpoint_bytes).await?;
     let (checkpoint, producers) = whole
         .map(|whole| (whole.checkpoint, whole.producers))
         .unzip();

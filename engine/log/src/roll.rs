@@ -5,6 +5,7 @@
 //! segment behind one that is cut short.
 
 use std::io;
+use std::path::Path;
 
 use ringlog_reactor::File;
 use ringlog_record::Offset;
@@ -122,9 +123,7 @@ impl LogInner {
                 file,
                 name: SegmentName::Next,
             }) => {
-                self.directory
-                    .rename(&self.directory.join(NEXT), &path)
-                    .await?;
+                self.name_next(&path).await?;
                 self.directory.sync().await?;
                 file
             }
@@ -178,6 +177,17 @@ impl LogInner {
         }
         self.changed.notify();
         self.request_flush();
+    }
+
+    /// Gives the prepared file its name, for which the directory may need space.
+    async fn name_next(&self, path: &Path) -> Result<(), FileError> {
+        let next = self.directory.join(NEXT);
+        self.retry_while_full(async || {
+            let renamed = self.directory.rename(&next, path).await;
+            renamed.map_err(|error| error.source)
+        })
+        .await
+        .map_err(|error| FileError::new("rename", &next, error))
     }
 
     async fn create_file(&self, base: Offset) -> Result<File, FileError> {

@@ -59,7 +59,7 @@ pub const GUARDS: [Guard; Step::ALL.len()] = [
     Guard {
         step: Step::CheckpointRewrite,
         seed: 15111,
-        checker: "acknowledged-lost",
+        checker: "not-served",
     },
     Guard {
         step: Step::LogStartBeforeRemoval,

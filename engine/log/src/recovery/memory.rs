@@ -10,6 +10,7 @@ use crate::checkpoint::{Checkpoint, CheckpointState};
 use crate::config::{Durability, LogConfig};
 use crate::directory::{Directory, Entry};
 use crate::error::OpenError;
+use crate::limits::OFFSETS_RESERVED;
 use crate::log::LogState;
 use crate::memory::{MemoryState, segment_in_memory};
 use crate::names::{FileName, NEXT, NEXT_TEMPORARY};
@@ -57,6 +58,7 @@ pub(super) async fn recover(
             let memory = MemoryState {
                 log_start: start,
                 reserved: start,
+                ahead: OFFSETS_RESERVED,
             };
             (Some(memory), segment_in_memory(start, &config))
         }

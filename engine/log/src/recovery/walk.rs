@@ -231,6 +231,8 @@ impl<'a> Recovering<'a> {
                 return Ok(NextFile::Ready { file, len_bytes });
             }
             _ => {
+                // What was durable in it is damaged then, and is left as it is.
+                self.check_durable_end()?;
                 // Part of a flush group may lie in it. It is less work to make another.
                 self.directory.remove(&path).await?;
                 self.directory.sync().await?;
@@ -305,6 +307,15 @@ impl<'a> Recovering<'a> {
                 Err(problem) => break problem,
             };
             let of_batch = batch.header().leader_epoch();
+            if let Some(damage) = self.lost_checkpoint(of_batch) {
+                return Err(Corruption {
+                    path,
+                    position,
+                    offset,
+                    damage,
+                }
+                .into());
+            }
             if let Err(problem) = self.follow_epoch(&mut epoch, of_batch, offset) {
                 break problem;
             }
@@ -339,6 +350,15 @@ impl<'a> Recovering<'a> {
             problem,
         });
         Ok(segment)
+    }
+
+    /// What a batch says of the checkpoint, if it cannot be the last one that was written. A tear leaves earlier epochs
+    /// only: what was known of those that came later, and how much was durable then, is gone.
+    fn lost_checkpoint(&self, found: Option<LeaderEpoch>) -> Option<Damage> {
+        let checkpoint = self.checkpoint?;
+        let latest = checkpoint.epochs.latest().unwrap_or_default();
+        let found = found.filter(|&found| found > latest)?;
+        Some(Damage::CheckpointLost { found, latest })
     }
 
     /// Checks the leader epoch of a batch, which stands outside of its CRC, so that a torn sector can leave an old

@@ -224,6 +224,28 @@ fn offsets_are_reserved_before_they_are_given_out() {
 }
 
 #[test]
+fn an_append_of_more_records_than_are_reserved_as_a_rule_is_taken() {
+    World::new(7).run(|env| async move {
+        let log = open_in_memory(&env).await;
+        // Compressed batches say how many records they hold, and are not decoded.
+        let mut crowded = batch(&[b"one"]).to_vec();
+        let records = 1_u32 << 20;
+        crowded[21..23].copy_from_slice(&4_u16.to_be_bytes());
+        crowded[23..27].copy_from_slice(&(records - 1).to_be_bytes());
+        crowded[57..61].copy_from_slice(&records.to_be_bytes());
+        let crc = crc32c::crc32c(&crowded[21..]);
+        crowded[17..21].copy_from_slice(&crc.to_be_bytes());
+        let many = crowded.repeat(9);
+        while let Err(error) = log.append(&many, EPOCH) {
+            assert!(matches!(error, AppendError::Throttled), "{error}");
+            assert!(env.reactor.now().as_nanos() < 60_000_000_000, "never taken");
+            env.reactor.sleep(Duration::from_millis(5)).await;
+        }
+        assert!(log.log_end() >= Offset::new(9 * u64::from(records)));
+    });
+}
+
+#[test]
 fn a_device_that_fails_takes_a_log_in_memory_offline_before_an_offset_is_given_out_twice() {
     let world = World::new(8);
     let faults = world.faults();

@@ -11,7 +11,7 @@ use ringlog_log::{BulkFiles, Leisure, Log, LogConfig, LogEnv, OpenError, ReadErr
 use ringlog_reactor::Reactor;
 use ringlog_reactor::sim::FaultyOp;
 use ringlog_record::batch::stamp;
-use ringlog_record::{LeaderEpoch, Offset};
+use ringlog_record::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::bench_world::{
     Bulk, DIRECTORY, World, append_numbered, batch, check_numbered, env_with, env_without_bulk,
@@ -354,6 +354,43 @@ fn a_reader_of_a_segment_that_is_recycled_learns_that_it_is_gone() {
         });
     }
     assert!(gone > 20, "{gone}");
+}
+
+/// So does who looks for a time: what is left has an answer.
+#[test]
+fn a_time_is_found_in_what_is_left_when_the_rest_is_recycled_meanwhile() {
+    let mut moved = 0;
+    for seed in 0..10_u64 {
+        let world = World::new(seed);
+        let faults = world.faults();
+        moved += world.run(move |shared| async move {
+            let env = crate::bench_world::env(&shared.reactor, 0);
+            let (log, _) = open_with(&env, retaining()).await;
+            append_steadily(&env, &log, 2_000, 0).await;
+            let delay = Duration::from_millis(100 + 100 * seed);
+            let slow = faults.clone();
+            let (reader, reactor) = (log.clone(), env.reactor.clone());
+            let looking = env.reactor.spawn("look up", async move {
+                let mut moved = 0;
+                for _ in 0..20 {
+                    let start = reader.log_start();
+                    slow.delay_once(FaultyOp::Read, ".log", delay);
+                    let first = TimestampMs::new(0);
+                    let found = reader.offset_for_timestamp(first, Offset::MAX).await;
+                    let found = found.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+                    moved += u32::from(found.unwrap().offset > start);
+                    reactor.sleep(Duration::from_micros(100)).await;
+                }
+                moved
+            });
+            append_steadily(&env, &log, 4_000, 0).await;
+            faults.clear();
+            let moved = looking.await;
+            check(&log).await;
+            moved
+        });
+    }
+    assert!(moved > 10, "{moved}");
 }
 
 /// Nothing is kept back when the disk is full: then files leave to make room.

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join};
 use ringlog_log::{
-    AppendError, BulkFiles, CacheBudget, Leisure, Log, LogConfig, LogEnv, SpaceGauge,
+    AppendError, BulkFiles, CacheBudget, Leisure, Log, LogConfig, LogEnv, OpenError, SpaceGauge,
     delete_directory,
 };
+use ringlog_reactor::sim::FaultyOp;
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::bench_world::{
-    Bulk, World, append_numbered, batch, check_numbered, numbered_value, open_with, read_values,
+    Bulk, DIRECTORY, World, append_numbered, batch, check_numbered, numbered_value, open_with,
+    read_values, try_open,
 };
 
 const SMALL: fn() -> LogConfig = || LogConfig {
@@ -40,6 +42,49 @@ fn a_log_rolls_into_prepared_files() {
     world.run(|env| async move {
         let (log, report) = open_with(&env, SMALL()).await;
         assert_eq!(report.segments, 6);
+        check_numbered(&log, 0, 9_000, 1 << 20).await;
+    });
+}
+
+#[test]
+fn a_next_file_with_durable_batches_is_not_removed_because_one_is_damaged() {
+    let world = World::new(4);
+    let faults = world.faults();
+    let slow = faults.clone();
+    let end = world.run(move |env| async move {
+        let (log, _) = open_with(&env, SMALL()).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        let next = format!("{DIRECTORY}/next");
+        let mut end = 0;
+        while log.segment_count() < 2 {
+            end += 1;
+            if env.reactor.stat(next.as_ref()).await.is_ok() {
+                slow.delay_always(FaultyOp::Rename, "next", Duration::from_secs(60));
+            }
+            append_numbered(&env, &log, end, 9_000, 1).await;
+            env.reactor.sleep(Duration::from_micros(300)).await;
+        }
+        assert_eq!(env.counters.rolls_prepared.get(), 1);
+        // The checkpoint knows of what is durable under that name.
+        log.begin_epoch(LeaderEpoch::new(2)).await.unwrap();
+        assert_eq!(log.durable_end(), Offset::new(end));
+        end
+    });
+    world.lose_power();
+    faults.clear();
+    let next = PathBuf::from(format!("{DIRECTORY}/next"));
+    let sound = world.sim.read_file(world.node, &next).unwrap();
+    world.overwrite(&next, 70, &[!sound[70]]);
+    world.run(|env| async move {
+        assert!(matches!(
+            try_open(&env, SMALL()).await,
+            Err(OpenError::Corrupt(_))
+        ));
+    });
+    world.overwrite(&next, 70, &sound[70..71]);
+    world.run(move |env| async move {
+        let (log, _) = open_with(&env, SMALL()).await;
+        assert_eq!(log.log_end(), Offset::new(end));
         check_numbered(&log, 0, 9_000, 1 << 20).await;
     });
 }

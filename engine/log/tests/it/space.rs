@@ -7,8 +7,8 @@ use ringlog_reactor::sim::FaultyOp;
 use ringlog_record::{LeaderEpoch, Offset};
 
 use crate::bench_world::{
-    World, append_numbered, batch, check_numbered, env_without_bulk, numbered_value, open,
-    open_with, try_open,
+    DIRECTORY, World, append_numbered, batch, check_numbered, env_without_bulk, numbered_value,
+    open, open_with, try_open,
 };
 
 const EPOCH: LeaderEpoch = LeaderEpoch::new(1);
@@ -89,6 +89,34 @@ fn a_roll_on_a_full_disk_waits_for_space() {
         log.flush().await.unwrap();
         append(&log).unwrap();
         log.flush().await.unwrap();
+        check_numbered(&log, 0, 3_000, 1 << 20).await;
+    });
+}
+
+#[test]
+fn a_roll_whose_name_finds_no_space_waits_for_it() {
+    let world = World::new(2);
+    let faults = world.faults();
+    world.run(|env| async move {
+        let (log, _) = open_with(&env, small()).await;
+        log.begin_epoch(EPOCH).await.unwrap();
+        let next = format!("{DIRECTORY}/next");
+        while env.reactor.stat(next.as_ref()).await.is_err() {
+            append(&log).unwrap();
+            env.reactor.sleep(Duration::from_micros(200)).await;
+        }
+        faults.fail_always(FaultyOp::Rename, "next", ErrorKind::StorageFull);
+        append_until_full(&env, &log).await;
+        assert_eq!(env.counters.rolls_prepared.get(), 1);
+        env.reactor.sleep(Duration::from_secs(3)).await;
+        assert_eq!(log.failure(), None);
+        check_numbered(&log, 0, 3_000, 1 << 20).await;
+        faults.clear();
+        env.reactor.sleep(Duration::from_secs(1)).await;
+        log.flush().await.unwrap();
+        append(&log).unwrap();
+        log.flush().await.unwrap();
+        assert_eq!(log.segment_count(), 2);
         check_numbered(&log, 0, 3_000, 1 << 20).await;
     });
 }
