@@ -157,7 +157,7 @@ Examples:
 pub(super) const BENCH_PRODUCE: &str = "\
 Examples:
   ringlog bench produce --rate 10000 --durability sync
-  ringlog bench produce --compare raw,ringlog --durability sync --connections 1,16
+  ringlog bench produce --compare raw,ringlog --durability sync
   ringlog bench produce --compare ringlog,kafka --rate 1000 --out results";
 
 pub(super) const BENCH_CONSUME: &str = "\
