@@ -220,12 +220,22 @@ pub enum ReadError {
     /// Memory is short; retry soon.
     #[error("the memory for reads is used up")]
     Throttled,
+    /// A file operation failed for what the process is short of, such as open files; retry soon.
+    #[error("{0}; it may work in a moment")]
+    Short(FileError),
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
     /// The log is closed.
     #[error("the log is closed")]
     Closed,
+}
+
+impl ReadError {
+    /// Whether the same read may succeed a moment later.
+    pub fn is_retriable(&self) -> bool {
+        matches!(self, Self::Throttled | Self::Short(_))
+    }
 }
 
 /// Why the state of a log was not changed durably.

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use ringlog_log::{AppendError, ChangeError, ProducerError, ReadError};
+use ringlog_log::{AppendError, ChangeError, ProducerError};
 use ringlog_record::batch::BatchError;
 use ringlog_record::{Offset, TopicPartition};
 use ringlog_replication::{FetchError, ProduceError};
@@ -118,7 +118,7 @@ impl From<FetchError> for Failure {
                 };
             }
             FetchError::FencedLeader { .. } => ErrorCode::NotLeader,
-            FetchError::Read(ReadError::Throttled) => ErrorCode::Throttled,
+            FetchError::Read(error) if error.is_retriable() => ErrorCode::Throttled,
             FetchError::Read(_) | FetchError::Failed(_) => ErrorCode::StorageFailed,
             FetchError::Closed => ErrorCode::NotLeader,
         };

@@ -38,10 +38,15 @@ impl LogInner {
 
     /// Takes the log offline, if the device is to blame for the error.
     fn fail_by(&self, error: ReadError) -> ReadError {
-        let is_of_device = match &error {
-            ReadError::Corrupt { .. } => true,
-            ReadError::File(error) => is_of_device(&error.source),
-            ReadError::OffsetOutOfRange { .. } | ReadError::Throttled | ReadError::Closed => false,
+        let is_of_device = match error {
+            ReadError::File(error) if !is_of_device(&error.source) => {
+                return ReadError::Short(error);
+            }
+            ReadError::Corrupt { .. } | ReadError::File(_) => true,
+            ReadError::OffsetOutOfRange { .. }
+            | ReadError::Throttled
+            | ReadError::Short(_)
+            | ReadError::Closed => false,
         };
         if is_of_device && !self.state.borrow().is_ended() {
             self.fail("read a segment", &error);

@@ -55,6 +55,31 @@ async fn check_offline(log: &Log, other: &Log, reason: &str) {
 }
 
 #[test]
+fn a_read_that_the_process_is_short_of_something_for_can_be_tried_again() {
+    let world = World::new(3);
+    let faults = world.faults();
+    world.run(move |shared| async move {
+        let env = crate::bench_world::env(&shared.reactor, 0);
+        let (log, _) = open(&env).await;
+        log.begin_epoch(LeaderEpoch::new(1)).await.unwrap();
+        append_numbered(&env, &log, 100, 3_000, 1).await;
+        log.flush().await.unwrap();
+        let read = || {
+            log.read(ReadRequest {
+                offset: Offset::ZERO,
+                max_bytes: 1 << 20,
+                limit: Offset::MAX,
+            })
+        };
+        faults.fail_once(FaultyOp::Read, ".log", ErrorKind::OutOfMemory);
+        let error = read().await.unwrap_err();
+        assert!(error.is_retriable(), "{error}");
+        assert_eq!(log.failure(), None);
+        read().await.unwrap();
+    });
+}
+
+#[test]
 fn a_read_that_the_device_fails_takes_its_log_offline() {
     let world = World::new(1);
     closed_log(&world);

@@ -586,6 +586,7 @@ impl Disk {
 fn failed(fault: Option<io::ErrorKind>) -> io::Result<()> {
     match fault {
         Some(io::ErrorKind::StorageFull) => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+        Some(io::ErrorKind::OutOfMemory) => Err(io::Error::from_raw_os_error(libc::ENOMEM)),
         Some(_) => Err(io::Error::from_raw_os_error(libc::EIO)),
         None => Ok(()),
     }
