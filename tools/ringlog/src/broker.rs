@@ -1,6 +1,7 @@
 //! `ringlog broker`: puts a broker together from its settings and runs it until it is told to stop.
 //!
-//! The calling thread is the control thread: it runs the control task over the metadata store, and the admin port. The shards have threads of their own, and so has the preparation of files.
+//! The calling thread is the control thread: it runs the control task over the metadata store, and the admin port. The
+//! shards have threads of their own, and so has the preparation of files.
 
 mod admin;
 mod settings;

@@ -148,7 +148,7 @@ impl<'a> Recovering<'a> {
     }
 
     /// Notes the producers of a sealed segment that the checkpoint does not know yet, which its index file does not
-    /// tell. False when the segment is not what the index file says.
+    /// tell. False when the segment is not what the index file and the checkpoint say.
     async fn note_producers_of(&mut self, segment: &Segment) -> Result<bool, FileError> {
         let known = self.checkpoint.map_or(Offset::ZERO, |one| one.durable_end);
         if segment.end <= known {
@@ -162,6 +162,13 @@ impl<'a> Recovering<'a> {
             let read = scanner.batch_at(position, offset).await;
             let read = read.map_err(|error| FileError::new("read", &path, error))?;
             let Ok(batch) = read else { return Ok(false) };
+            // Walking over it says what is wrong.
+            if self
+                .lost_checkpoint(batch.header().leader_epoch())
+                .is_some()
+            {
+                return Ok(false);
+            }
             offset = batch.last_offset().next();
             position += batch.len_bytes() as u64;
             if batch.base_offset() >= known {

@@ -135,13 +135,7 @@ fn a_reader_notices_another_epoch() {
 
 #[test]
 fn a_clean_checkpoint_is_not_believed_against_the_segment() {
-    let world = World::new(1);
-    world.run(|env| async move {
-        let (log, _) = open(&env).await;
-        log.begin_epoch(EPOCH).await.unwrap();
-        append_numbered(&env, &log, 5, 300, 1).await;
-        log.close().await.unwrap();
-    });
+    let world = closed_after_five();
     world.run(|env| async move {
         let (log, _) = open(&env).await;
         append_numbered(&env, &log, 9, 300, 1).await;
@@ -162,18 +156,32 @@ fn a_clean_checkpoint_is_not_believed_against_the_segment() {
 
 #[test]
 fn records_of_an_epoch_whose_checkpoint_is_damaged_are_refused_and_not_cut_off() {
-    let world = World::new(1);
-    world.run(|env| async move {
-        let (log, _) = open(&env).await;
-        log.begin_epoch(EPOCH).await.unwrap();
-        append_numbered(&env, &log, 5, 300, 1).await;
-        log.close().await.unwrap();
-    });
-    world.run(|env| async move {
+    refused_without_its_checkpoint(false);
+}
+
+#[test]
+fn so_they_are_when_their_segment_is_sealed() {
+    refused_without_its_checkpoint(true);
+}
+
+fn refused_without_its_checkpoint(is_sealed: bool) {
+    let world = closed_after_five();
+    world.run(move |env| async move {
         let (log, _) = open(&env).await;
         log.begin_epoch(LeaderEpoch::new(2)).await.unwrap();
         append_numbered(&env, &log, 9, 300, 2).await;
         log.flush().await.unwrap();
+        if is_sealed {
+            // Age rolls it, and writes no checkpoint.
+            log.set_config(LogConfig {
+                segment_ms: 1,
+                ..LogConfig::default()
+            });
+            env.reactor.sleep(Duration::from_secs(1)).await;
+            log.apply_retention().await.unwrap();
+            env.reactor.sleep(Duration::from_secs(1)).await;
+            assert_eq!(log.segment_count(), 2);
+        }
     });
     let (path, newest) = newest_slot(&world);
     let sound = world.sim.read_file(world.node, &path).unwrap();
@@ -195,6 +203,18 @@ fn records_of_an_epoch_whose_checkpoint_is_damaged_are_refused_and_not_cut_off()
         assert_eq!(log.log_end(), Offset::new(9));
         check_numbered(&log, 0, 300, 1 << 20).await;
     });
+}
+
+/// A log that was closed with five records of the first epoch.
+fn closed_after_five() -> World {
+    let world = World::new(1);
+    world.run(|env| async move {
+        let (log, _) = open(&env).await;
+        log.begin_epoch(EPOCH).await.unwrap();
+        append_numbered(&env, &log, 5, 300, 1).await;
+        log.close().await.unwrap();
+    });
+    world
 }
 
 /// The checkpoint file, and where in it the newest slot lies.

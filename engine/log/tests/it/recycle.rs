@@ -310,47 +310,60 @@ fn damage_is_found_in_a_recycled_file() {
     });
 }
 
+/// Has a slow reader look at the log while its files are recycled, 20 times from the log start of that moment. Gives how
+/// often `look` said yes.
+fn while_recycled(
+    seed: u64,
+    delay: Duration,
+    look: impl AsyncFn(&Log, Offset) -> bool + 'static,
+) -> u32 {
+    let world = World::new(seed);
+    let faults = world.faults();
+    world.run(move |shared| async move {
+        let env = crate::bench_world::env(&shared.reactor, 0);
+        let (log, _) = open_with(&env, retaining()).await;
+        append_steadily(&env, &log, 2_000, 0).await;
+        let slow = faults.clone();
+        let (reader, reactor) = (log.clone(), env.reactor.clone());
+        let looking = env.reactor.spawn("reader", async move {
+            let mut found = 0;
+            for _ in 0..20 {
+                let start = reader.log_start();
+                slow.delay_once(FaultyOp::Read, ".log", delay);
+                found += u32::from(look(&reader, start).await);
+                reactor.sleep(Duration::from_micros(100)).await;
+            }
+            found
+        });
+        append_steadily(&env, &log, 4_000, 0).await;
+        faults.clear();
+        let found = looking.await;
+        check(&log).await;
+        found
+    })
+}
+
 /// Readers that are slow find their segment gone, not the new batches in its file.
 #[test]
 fn a_reader_of_a_segment_that_is_recycled_learns_that_it_is_gone() {
     let mut gone = 0;
     for seed in 0..20_u64 {
-        let world = World::new(seed);
-        let faults = world.faults();
-        gone += world.run(move |shared| async move {
-            let env = crate::bench_world::env(&shared.reactor, 0);
-            let (log, _) = open_with(&env, retaining()).await;
-            append_steadily(&env, &log, 2_000, 0).await;
-            let delay = Duration::from_millis(100 + 50 * seed);
-            let slow = faults.clone();
-            let (reader, reactor) = (log.clone(), env.reactor.clone());
-            let reading = env.reactor.spawn("reader", async move {
-                let mut gone = 0;
-                for _ in 0..20 {
-                    let offset = reader.log_start();
-                    let request = ReadRequest {
-                        offset,
-                        max_bytes: 256 << 10,
-                        limit: Offset::MAX,
-                    };
-                    slow.delay_once(FaultyOp::Read, ".log", delay);
-                    match reader.read(request).await {
-                        Ok(data) => {
-                            let first = ringlog_record::batch::batches(&data.slices[0]).next();
-                            assert_eq!(first.unwrap().unwrap().base_offset(), offset);
-                        }
-                        Err(ReadError::OffsetOutOfRange { .. }) => gone += 1,
-                        Err(error) => panic!("seed {seed}: {error}"),
-                    }
-                    reactor.sleep(Duration::from_micros(100)).await;
+        let delay = Duration::from_millis(100 + 50 * seed);
+        gone += while_recycled(seed, delay, async move |log: &Log, offset| {
+            let request = ReadRequest {
+                offset,
+                max_bytes: 256 << 10,
+                limit: Offset::MAX,
+            };
+            match log.read(request).await {
+                Ok(data) => {
+                    let first = ringlog_record::batch::batches(&data.slices[0]).next();
+                    assert_eq!(first.unwrap().unwrap().base_offset(), offset);
+                    false
                 }
-                gone
-            });
-            append_steadily(&env, &log, 4_000, 0).await;
-            faults.clear();
-            let gone = reading.await;
-            check(&log).await;
-            gone
+                Err(ReadError::OffsetOutOfRange { .. }) => true,
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
         });
     }
     assert!(gone > 20, "{gone}");
@@ -361,33 +374,12 @@ fn a_reader_of_a_segment_that_is_recycled_learns_that_it_is_gone() {
 fn a_time_is_found_in_what_is_left_when_the_rest_is_recycled_meanwhile() {
     let mut moved = 0;
     for seed in 0..10_u64 {
-        let world = World::new(seed);
-        let faults = world.faults();
-        moved += world.run(move |shared| async move {
-            let env = crate::bench_world::env(&shared.reactor, 0);
-            let (log, _) = open_with(&env, retaining()).await;
-            append_steadily(&env, &log, 2_000, 0).await;
-            let delay = Duration::from_millis(100 + 100 * seed);
-            let slow = faults.clone();
-            let (reader, reactor) = (log.clone(), env.reactor.clone());
-            let looking = env.reactor.spawn("look up", async move {
-                let mut moved = 0;
-                for _ in 0..20 {
-                    let start = reader.log_start();
-                    slow.delay_once(FaultyOp::Read, ".log", delay);
-                    let first = TimestampMs::new(0);
-                    let found = reader.offset_for_timestamp(first, Offset::MAX).await;
-                    let found = found.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-                    moved += u32::from(found.unwrap().offset > start);
-                    reactor.sleep(Duration::from_micros(100)).await;
-                }
-                moved
-            });
-            append_steadily(&env, &log, 4_000, 0).await;
-            faults.clear();
-            let moved = looking.await;
-            check(&log).await;
-            moved
+        let delay = Duration::from_millis(100 + 100 * seed);
+        moved += while_recycled(seed, delay, async move |log: &Log, start| {
+            let first = TimestampMs::new(0);
+            let found = log.offset_for_timestamp(first, Offset::MAX).await;
+            let found = found.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            found.unwrap().offset > start
         });
     }
     assert!(moved > 10, "{moved}");
